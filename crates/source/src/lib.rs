@@ -1,0 +1,1 @@
+//! Files, spans, YAML nodes and diagnostics.

@@ -1,0 +1,2 @@
+//! The `provision` command.
+fn main() {}
