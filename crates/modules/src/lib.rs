@@ -1,1 +1,16 @@
-//! Modules.
+//! The modules: one file each, all in one visible list ([`registry`]).
+
+pub mod context;
+pub mod registry;
+
+pub use context::{Blobs, Ctx, Failure, Outcome};
+pub use registry::{Entry, find, registry};
+
+use provision_args::Args;
+
+/// What the agent can do to a machine under one name.
+pub trait Module {
+    type Args: Args;
+    /// Brings the machine to what `args` say, or fails and says why.
+    fn run(args: Self::Args, ctx: &Ctx<'_>) -> Result<Outcome, Failure>;
+}

@@ -1,0 +1,61 @@
+//! The declaration of a module's arguments as data: what the loader checks against and the manual prints.
+
+/// All that is declared of one module.
+#[derive(Debug)]
+pub struct ArgSpec {
+    /// Short name, as in "file".
+    pub name: &'static str,
+    /// The struct's doc comment: first line is the summary. Empty without the `docs` feature.
+    pub doc: &'static str,
+    pub options: &'static [Opt],
+    /// Of each list at most one may be given.
+    pub mutually_exclusive: &'static [&'static [&'static str]],
+    /// Of each list at least one must be given.
+    pub required_one_of: &'static [&'static [&'static str]],
+    /// Of each list all or none.
+    pub required_together: &'static [&'static [&'static str]],
+    /// (option, value, names required then).
+    pub required_if: &'static [(&'static str, &'static str, &'static [&'static str])],
+    /// The option that the free form fills (`command: echo hi`); None: only `key=value` and mappings.
+    pub free_form: Option<&'static str>,
+}
+
+/// One option.
+#[derive(Debug)]
+pub struct Opt {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub kind: Kind,
+    pub required: bool,
+    /// As one would write it in YAML.
+    pub default: Option<&'static str>,
+    /// Empty: any value.
+    pub choices: &'static [&'static str],
+    /// Empty without the `docs` feature.
+    pub doc: &'static str,
+    /// The value is a secret: redacted wherever it turns up.
+    pub secret: bool,
+    /// Known to Ansible, not done here: using it is an error with this reason.
+    pub refused: Option<&'static str>,
+    /// Set by the engine, never by a playbook (names begin with an underscore).
+    pub internal: bool,
+}
+
+/// Types as Ansible's documentation names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Str,
+    Bool,
+    Int,
+    Float,
+    Path,
+    /// Octal number or symbolic mode.
+    Mode,
+    /// Any value.
+    Raw,
+    /// A list; a string is split at commas, as Ansible does.
+    List(&'static Kind),
+    Dict,
+    /// A dict with declared options.
+    Sub(&'static [Opt]),
+}

@@ -1,0 +1,50 @@
+//! Every module there is, in one list; a test compares it with the directory.
+
+use crate::{Ctx, Failure, Module, Outcome};
+use provision_args::{ArgSpec, Args, Problem};
+use serde_json::{Map, Value};
+
+/// One module, its types forgotten.
+pub struct Entry {
+    /// Fully qualified, as in "ansible.builtin.file".
+    pub name: &'static str,
+    /// Other names it answers to, fully qualified ("ansible.legacy.*" and the short name come by themselves).
+    pub aliases: &'static [&'static str],
+    pub spec: &'static ArgSpec,
+    pub run: fn(&Map<String, Value>, &Ctx<'_>) -> Result<Outcome, RunError>,
+}
+
+/// Why a call gave no outcome.
+#[derive(Debug)]
+pub enum RunError {
+    Args(Vec<Problem>),
+    Failed(Failure),
+}
+
+const fn entry<M: Module>(name: &'static str, aliases: &'static [&'static str]) -> Entry {
+    Entry { name, aliases, spec: M::Args::SPEC, run: run::<M> }
+}
+
+fn run<M: Module>(args: &Map<String, Value>, ctx: &Ctx<'_>) -> Result<Outcome, RunError> {
+    let args = M::Args::from_json(args).map_err(RunError::Args)?;
+    M::run(args, ctx).map_err(RunError::Failed)
+}
+
+/// All modules that run on targets, by name.
+pub fn registry() -> &'static [Entry] {
+    static ALL: &[Entry] = &[
+    ];
+    ALL
+}
+
+/// The module a playbook means by `name`: short, `ansible.builtin.`, `ansible.legacy.` or its collection's.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let short = |full: &'static str| full.rsplit('.').next();
+    let legacy = name.strip_prefix("ansible.legacy.").map(|rest| format!("ansible.builtin.{rest}"));
+    let name = legacy.as_deref().unwrap_or(name);
+    registry().iter().find(|entry| {
+        entry.name == name
+            || short(entry.name) == Some(name)
+            || entry.aliases.iter().any(|alias| *alias == name || short(alias) == Some(name))
+    })
+}
