@@ -1,0 +1,163 @@
+//! Where text came from.
+
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use crate::Diagnostic;
+
+/// A file (or other text) known to a [`Sources`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct FileId(u32);
+
+/// A range of bytes in a file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Span {
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The place of nodes that no file contains.
+    pub const NONE: Span = Span { file: FileId(u32::MAX), start: 0, end: 0 };
+
+    pub fn new(file: FileId, start: u32, end: u32) -> Span {
+        Span { file, start, end }
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.file.0 == u32::MAX
+    }
+
+    /// The range from the start of `self` to the end of `other`; `self` when they are in different files.
+    pub fn to(self, other: Span) -> Span {
+        if self.file == other.file { Span { end: other.end.max(self.end), ..self } } else { self }
+    }
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Span::NONE
+    }
+}
+
+/// All files read in a run. Clones share one list.
+#[derive(Clone, Default)]
+pub struct Sources(Arc<RwLock<Vec<File>>>);
+
+#[derive(Clone)]
+struct File {
+    path: Arc<Path>,
+    text: Arc<str>,
+    /// Byte offsets at which lines start.
+    lines: Arc<[u32]>,
+}
+
+impl Sources {
+    pub fn new() -> Sources {
+        Sources::default()
+    }
+
+    /// Adds a text under the name `path`, which need not exist (`<command line>`).
+    pub fn add(&self, path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> FileId {
+        let text = text.into();
+        let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1);
+        let lines = std::iter::once(0).chain(starts).collect();
+        let file = File { path: path.as_ref().into(), text, lines };
+        let mut files = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        files.push(file);
+        FileId(files.len() as u32 - 1)
+    }
+
+    /// Reads a file of UTF-8 text.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not UTF-8 (the diagnostic names the byte), or is 4 GiB or more.
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<FileId, Diagnostic> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path)
+            .map_err(|e| Diagnostic::error(format!("cannot read {}: {e}", path.display())))?;
+        self.add_bytes(path, bytes)
+    }
+
+    /// [`Sources::add`] for bytes that should be UTF-8.
+    ///
+    /// # Errors
+    /// Names the first byte that is not UTF-8.
+    pub fn add_bytes(&self, path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<FileId, Diagnostic> {
+        let path = path.as_ref();
+        if bytes.len() >= u32::MAX as usize {
+            return Err(Diagnostic::error(format!("{} is too large (4 GiB or more)", path.display())));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(self.add(path, text)),
+            Err(e) => {
+                let at = e.utf8_error().valid_up_to();
+                let bytes = e.into_bytes();
+                let bad = bytes[at];
+                // The part that is text is shown, so that the reader sees where the bad byte stands.
+                let shown = String::from_utf8_lossy(&bytes).into_owned();
+                let file = self.add(path, shown);
+                let span = Span::new(file, at as u32, at as u32 + 3);
+                Err(Diagnostic::error(format!("{} is not UTF-8", path.display()))
+                    .at(span, format!("byte {at} is 0x{bad:02x}"))
+                    .help("save the file as UTF-8"))
+            }
+        }
+    }
+
+    /// The name a file was added under; `<none>` for an id of no file.
+    pub fn path(&self, id: FileId) -> Arc<Path> {
+        self.file(id).map_or_else(|| Path::new("<none>").into(), |f| f.path)
+    }
+
+    /// The text of a file; empty for an id of no file.
+    pub fn text(&self, id: FileId) -> Arc<str> {
+        self.file(id).map_or_else(|| "".into(), |f| f.text)
+    }
+
+    /// Line and column (in characters) of the start of a span, both from 1; `(0, 0)` for [`Span::NONE`].
+    pub fn line_col(&self, span: Span) -> (usize, usize) {
+        let Some(file) = self.file(span.file) else { return (0, 0) };
+        let line = file.lines.partition_point(|start| *start <= span.start).max(1);
+        let from = file.lines[line - 1] as usize;
+        let mut to = (span.start as usize).min(file.text.len());
+        while !file.text.is_char_boundary(to) {
+            to -= 1;
+        }
+        let column = file.text.get(from..to).map_or(0, |s| s.chars().filter(|c| *c != '\u{feff}').count());
+        (line, column + 1)
+    }
+
+    /// `path:line:col`, or nothing for [`Span::NONE`].
+    pub fn location(&self, span: Span) -> String {
+        if span.is_none() {
+            return String::new();
+        }
+        let (line, col) = self.line_col(span);
+        format!("{}:{line}:{col}", self.path(span.file).display())
+    }
+
+    /// The source text a span covers.
+    pub fn slice(&self, span: Span) -> String {
+        let text = self.text(span.file);
+        text.get(span.start as usize..span.end as usize).unwrap_or_default().to_string()
+    }
+
+    /// The lines from the one holding byte `from` to the one holding byte `to`, whole:
+    /// (number of the first line, its byte offset, byte offset of the end).
+    pub(crate) fn lines_around(&self, id: FileId, from: u32, to: u32) -> (usize, usize, usize) {
+        let Some(file) = self.file(id) else { return (1, 0, 0) };
+        let first = file.lines.partition_point(|start| *start <= from).max(1);
+        let last = file.lines.partition_point(|start| *start <= to).max(first);
+        let end = file.lines.get(last).map_or(file.text.len(), |next| *next as usize);
+        (first, file.lines[first - 1] as usize, end)
+    }
+
+    fn file(&self, id: FileId) -> Option<File> {
+        let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        files.get(id.0 as usize).cloned()
+    }
+}
