@@ -90,6 +90,11 @@ fn value_of(line: &str) -> Option<(usize, &str)> {
 }
 
 fn tab_indent(source: &Source<'_>, start: usize, line: &str, info: &str) -> Option<Diagnostic> {
+    if info.contains("plain scalar, found a tab") {
+        // Noticed at the end of the line above.
+        let next = start + source.text[start..].find('\n')? + 1;
+        return tab_indent(source, next, source.line_at(next).1, "tab");
+    }
     let white = line.len() - line.trim_start().len();
     let tab = line[..white].find('\t').or_else(|| {
         // The scanner may speak of tabs further right: after a dash, say.
@@ -128,11 +133,10 @@ fn quote(source: &Source<'_>, at: usize, info: &str) -> Option<Diagnostic> {
         );
     }
     if info.contains("unknown escape character") {
-        let (start, line) = source.line_at(at);
-        let back = source.text[start..at.min(start + line.len())].rfind('\\').map_or(at, |i| start + i);
+        let back = unknown_escape(&source.text[at..]).map_or(at, |i| at + i);
         return Some(
             Diagnostic::error("unknown escape in a double-quoted string")
-                .at(source.span(back, (back + 2).min(source.text.len())), "this escape")
+                .at(source.char_at(back).to(source.char_at((back + 1).min(source.text.len()))), "this escape")
                 .help("write `\\\\` for a backslash, or use single quotes, which have no escapes"),
         );
     }
@@ -161,6 +165,17 @@ fn quote(source: &Source<'_>, at: usize, info: &str) -> Option<Diagnostic> {
     })
 }
 
+/// The first escape YAML does not know in a text that starts with its opening quote.
+fn unknown_escape(text: &str) -> Option<usize> {
+    let mut chars = text.char_indices();
+    while let Some((i, c)) = chars.next() {
+        if c == '\\' && chars.next().is_some_and(|(_, e)| !"0abt\tnvfre \"/\\N_LPxuU\r\n".contains(e)) {
+            return Some(i);
+        }
+    }
+    None
+}
+
 /// `@`, a backtick, `%` and `*` or `&` that are meant as text.
 fn reserved(source: &Source<'_>, at: usize, info: &str) -> Option<Diagnostic> {
     let c = source.text[at..].chars().next()?;
@@ -181,9 +196,12 @@ fn reserved(source: &Source<'_>, at: usize, info: &str) -> Option<Diagnostic> {
         return None;
     }
     Some(
-        Diagnostic::error(format!("a plain value cannot start with `{c}`"))
-            .at(source.span(at, at + rest.len()), "YAML reserves this character")
-            .help(format!("quote it: \"{rest}\"")),
+        Diagnostic::error(match c {
+            '`' => "a plain value cannot start with a backtick".to_string(),
+            c => format!("a plain value cannot start with `{c}`"),
+        })
+        .at(source.span(at, at + rest.len()), "YAML reserves this character")
+        .help(format!("quote it: \"{rest}\"")),
     )
 }
 

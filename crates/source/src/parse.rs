@@ -272,7 +272,8 @@ impl<'a> Builder<'a> {
         let plain = style == ScalarStyle::Plain;
         let (start, end) = if plain && value.is_empty() && tag.is_none() && anchor == 0 {
             // Nothing was written: the place is right after what came before it, and not the next token.
-            (self.last_end, self.last_end)
+            let at = self.nothing_at();
+            (at, at)
         } else if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
             (self.block_header(start), end)
         } else {
@@ -302,6 +303,22 @@ impl<'a> Builder<'a> {
             },
         };
         self.push(Node { span, tag: kept, value }, anchor, 1, 1);
+    }
+
+    /// Behind the `:` or `-` that nothing follows.
+    fn nothing_at(&self) -> u32 {
+        let from = (self.last_end.max(self.skipped) - self.skipped) as usize;
+        let mut rest = self.text.get(from..).unwrap_or_default();
+        loop {
+            let trimmed = rest.trim_start();
+            if trimmed.len() < rest.len() && trimmed.starts_with('#') {
+                rest = trimmed.trim_start_matches(|c| c != '\n');
+                continue;
+            }
+            let behind =
+                if trimmed.starts_with([':', '-', '?']) { &trimmed[1..] } else { return self.last_end };
+            return (self.text.len() - behind.len()) as u32 + self.skipped;
+        }
     }
 
     /// The place of a block scalar's `|` or `>`; the scanner tells where its first line of text is.
