@@ -1,7 +1,7 @@
 //! The declaration of a module's arguments as data: what the loader checks against and the manual prints.
 
 /// All that is declared of one module.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ArgSpec {
     /// Short name, as in "file".
     pub name: &'static str,
@@ -21,7 +21,7 @@ pub struct ArgSpec {
 }
 
 /// One option.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Opt {
     pub name: &'static str,
     pub aliases: &'static [&'static str],
@@ -51,11 +51,47 @@ pub enum Kind {
     Path,
     /// Octal number or symbolic mode.
     Mode,
+    /// An amount of bytes, as in "10M".
+    Bytes,
     /// Any value.
     Raw,
     /// A list; a string is split at commas, as Ansible does.
     List(&'static Kind),
     Dict,
-    /// A dict with declared options.
-    Sub(&'static [Opt]),
+    /// A dict with declared options, and their rules.
+    Sub(&'static ArgSpec),
+}
+
+impl Kind {
+    /// The options that a value, or each of its items, has itself.
+    #[must_use]
+    pub fn sub(self) -> Option<&'static ArgSpec> {
+        match self {
+            Self::Sub(spec) => Some(spec),
+            Self::List(inner) => inner.sub(),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Str => "str",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Path => "path",
+            Self::Mode => "mode",
+            Self::Bytes => "bytes",
+            Self::Raw => "raw",
+            Self::Dict | Self::Sub(_) => "dict",
+            Self::List(inner) => {
+                return match inner {
+                    Self::Raw => f.write_str("list"),
+                    inner => write!(f, "list of {inner}"),
+                };
+            }
+        })
+    }
 }
