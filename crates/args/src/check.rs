@@ -61,6 +61,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Opt
     let scored = known.map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name));
     let (distance, name) = scored.min_by_key(|(distance, _)| *distance)?;
     let near = distance <= (word.chars().count().max(name.chars().count()) / 3).max(1);
+    // Changing every letter is no likeness.
+    let near = near && distance < name.chars().count();
     near.then(|| format!("did you mean '{name}'?"))
 }
 
@@ -77,7 +79,11 @@ impl ArgSpec {
             Pass { module: self.name, playbook: true, is_template: &|_| true, problems: Vec::new() };
         let mut slots = self.empty_slots();
         for name in given {
-            pass.name(self, name, "", &mut slots);
+            let option = pass.name(self, name, "", &mut slots).and_then(|index| self.options.get(index));
+            // With a default, the value decides.
+            if let Some(Opt { refused: Some(reason), default: None, .. }) = option {
+                pass.refused(name, reason);
+            }
         }
         pass.problems
     }
@@ -159,7 +165,12 @@ impl Pass<'_> {
             let (Some(option), Some(slot)) = (spec.options.get(index), slots.get_mut(index)) else {
                 continue;
             };
-            if value.is_null() || slot.bad {
+            if value.is_null() {
+                continue;
+            }
+            if let Opt { refused: Some(reason), default: None, .. } = option {
+                slot.bad = true;
+                self.refused(&slot.given, reason);
                 continue;
             }
             slot.open = (self.is_template)(value);
@@ -169,11 +180,11 @@ impl Pass<'_> {
             let before = self.problems.len();
             slot.value = self.value(option, option.kind, value, &slot.given);
             slot.bad = self.problems.len() > before;
-            if let (Some(reason), false) = (option.refused, slot.bad)
-                && !asks_for_nothing(option, slot.value.as_ref())
+            if let Some(reason) =
+                option.refused.filter(|_| !slot.bad && !asks_for_nothing(option, slot.value.as_ref()))
             {
                 slot.bad = true;
-                self.refused(&slot.given.clone(), reason);
+                self.refused(&slot.given, reason);
             }
         }
         self.rules(spec, &mut slots, path);
@@ -206,10 +217,6 @@ impl Pass<'_> {
             return None;
         }
         slot.given = full;
-        if let (Some(reason), None) = (option.refused, option.default) {
-            slot.bad = true;
-            self.refused(&slot.given.clone(), reason);
-        }
         Some(index)
     }
 

@@ -54,7 +54,8 @@ pub fn int(value: &Argument) -> Result<i64, String> {
         Argument::Bool(value) => Some(i64::from(*value)),
         Argument::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(integral)),
         Argument::String(text) => {
-            let text = numeral(text);
+            // Underscores may be anywhere, as in Python's Decimal.
+            let text = text.trim().replace('_', "");
             text.parse().ok().or_else(|| text.parse().ok().and_then(integral))
         }
         _ => None,
@@ -170,7 +171,7 @@ pub fn quoted(value: &Argument) -> String {
     }
 }
 
-/// What Python's int() and float() skip: blanks around, underscores between digits.
+/// What Python's float() skips: blanks around, underscores between digits.
 fn numeral(text: &str) -> String {
     let text = text.trim();
     let bytes = text.as_bytes();

@@ -101,11 +101,11 @@ impl CopyMode {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
-/// Python's `int(text, 8)`, without signs.
+/// Python's `int(text, 8)`, but for signs after the prefix and underscores.
 fn octal(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix("0O")).unwrap_or(text);
-    if digits.starts_with('+') { None } else { u64::from_str_radix(digits, 8).ok() }
+    u64::from_str_radix(digits, 8).ok()
 }
 
 /// `ug+rw-x`: whom it is for, and the operations in their order.
