@@ -4,21 +4,26 @@
 //! [`Overlay`], which cannot write to the machine below it; [`Journal`] records each mutation with what was
 //! there before, and `changed`, the diff and the undo are derived from that record, never claimed.
 
+mod accounts;
 pub mod command;
-pub mod journal;
+mod digest;
+// pub mod journal;
 pub mod local;
 pub mod memory;
 pub mod overlay;
 pub mod text;
+mod tree;
 pub mod types;
 
 pub use command::{Command, Effect, Output, Ran, Stream};
-pub use journal::{Journal, Mutation};
+pub use digest::{ALGORITHMS, digest_of};
+// pub use journal::{Diff, Journal, Mutation, Snapshot, changed, diff};
 pub use local::Local;
 pub use memory::Memory;
 pub use overlay::Overlay;
 pub use types::{Attrs, FileKind, Group, Identity, Meta, NewFile, SysError, SysResult, User};
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -45,6 +50,10 @@ pub trait System {
     /// mode 0600 until finished), written, given its owner and mode, flushed to disk, renamed over. What
     /// `new` leaves unsaid is kept from the file that was there (mode, owner, group, extended attributes, ACLs); a new file
     /// gets 0666 less the umask. A symbolic link at `path` is replaced, not followed: callers resolve it first.
+    ///
+    /// An error of `data` leaves the old file as it was: a download that checks its digest at the end can be
+    /// written straight to its place. When the owner or group before cannot be kept for want of rights, the
+    /// file is written all the same unless `new` asks for that owner (as Ansible does); it then loses its setuid or setgid bit.
     fn write(&self, path: &Path, data: &mut dyn Read, new: &NewFile) -> SysResult<()>;
     /// Creates one directory. `mode` None: 0777 less the umask.
     fn create_dir(&self, path: &Path, mode: Option<u32>) -> SysResult<()>;
@@ -66,10 +75,26 @@ pub trait System {
     fn user(&self, name: &str) -> SysResult<Option<User>>;
     /// By name or decimal id.
     fn group(&self, name: &str) -> SysResult<Option<Group>>;
+    /// Makes a user known that a command of a dry run would create, so that later tasks can name it.
+    /// Nothing happens outside of one.
+    fn predict_user(&self, _user: &User) {}
+    /// Makes a group known that a command of a dry run would create. Nothing happens outside of one.
+    fn predict_group(&self, _group: &Group) {}
     /// Who this system's calls are made as.
     fn identity(&self) -> Identity;
+    /// The bits that new files and directories do not get.
+    fn umask(&self) -> u32;
+    /// The variables commands are given (before a command's own).
+    fn environment(&self) -> BTreeMap<OsString, OsString>;
     /// Seconds since 1970, UTC.
     fn now(&self) -> f64;
+
+    /// Writes a scratch file that exists until [`System::remove_temp`] or the end of this system: for a command
+    /// that validates content before it takes its place. In `dir`, else the temporary directory. It counts as no change.
+    /// A dry run cannot make one ([`SysError::is_not_in_dry_run`]): callers leave the validation out and say so.
+    fn make_temp(&self, dir: Option<&Path>, data: &mut dyn Read, mode: u32) -> SysResult<PathBuf>;
+    /// Removes a file that [`System::make_temp`] made, and no other. One that is gone already is no error.
+    fn remove_temp(&self, path: &Path) -> SysResult<()>;
 
     /// Runs a command that only looks; it runs under `--check` as well.
     fn query(&self, command: &Command) -> SysResult<Output>;
@@ -78,6 +103,24 @@ pub trait System {
     /// Records a change of something that is no file (a service's state, a kernel setting): shown in the diff, counts as changed.
     /// Modules that changed it by [`System::run`] need not call this.
     fn note(&self, what: &str, before: &str, after: &str) -> SysResult<()>;
+
+    /// The full path of a program: PATH, then the directories that hold system programs even where PATH lacks them.
+    fn find_program(&self, name: &str) -> SysResult<Option<PathBuf>> {
+        let path = self.environment().remove(std::ffi::OsStr::new("PATH")).unwrap_or_default();
+        let more = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
+        let dirs = std::env::split_paths(&path).filter(|dir| dir.is_absolute());
+        for dir in dirs.chain(more.iter().map(PathBuf::from)) {
+            let program = dir.join(text::to_os(name));
+            // A directory of PATH that cannot be looked into is as good as none.
+            if let Ok(Some(meta)) = self.stat(&program, true)
+                && meta.is_file()
+                && meta.mode & 0o111 != 0
+            {
+                return Ok(Some(program));
+            }
+        }
+        Ok(None)
+    }
 
     /// True under an overlay once a command would have run: what is missing now might exist then.
     /// A module that finds something missing (a unit, a package's file) while this is true reports a predicted change with a

@@ -26,6 +26,29 @@ impl std::fmt::Display for SysError {
 }
 
 impl SysError {
+    /// The number of errors that mean "not possible in a dry run" (see [`SysError::not_in_dry_run`]).
+    const DRY: i32 = -1;
+
+    /// An error by its number, with the system's words for it.
+    pub fn errno(verb: &str, path: &Path, errno: i32) -> Self {
+        Self::io(verb, path, &std::io::Error::from_raw_os_error(errno))
+    }
+
+    /// What a dry run cannot do because it would have to write; callers skip it and say so.
+    pub fn not_in_dry_run(doing: impl Into<String>) -> Self {
+        Self { doing: doing.into(), why: "not possible in a dry run".to_owned(), errno: Self::DRY }
+    }
+
+    /// True for [`SysError::not_in_dry_run`].
+    pub fn is_not_in_dry_run(&self) -> bool {
+        self.errno == Self::DRY
+    }
+
+    /// True when something is missing: a file, a directory above it, a program.
+    pub fn is_not_found(&self) -> bool {
+        self.errno == rustix::io::Errno::NOENT.raw_os_error()
+    }
+
     /// An error without a number of the system's.
     pub fn new(doing: impl Into<String>, why: impl Into<String>) -> Self {
         Self { doing: doing.into(), why: why.into(), errno: 0 }
@@ -118,7 +141,9 @@ pub struct User {
     pub uid: u32,
     pub gid: u32,
     pub gecos: String,
+    #[serde(with = "crate::text::path")]
     pub home: PathBuf,
+    #[serde(with = "crate::text::path")]
     pub shell: PathBuf,
 }
 
@@ -136,5 +161,6 @@ pub struct Identity {
     pub uid: u32,
     pub gid: u32,
     pub user: String,
+    #[serde(with = "crate::text::path")]
     pub home: PathBuf,
 }
