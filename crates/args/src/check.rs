@@ -124,6 +124,20 @@ impl ArgSpec {
                 pass.value(option, option.kind, &Argument::from(*value), option.name);
             }
         }
+        // What the derive cannot see where a struct is flattened.
+        let names = || self.options.iter().flat_map(|option| option.aliases.iter().chain([&option.name]));
+        for name in names() {
+            if names().filter(|other| *other == name).count() > 1 {
+                pass.note(name, false, format!("'{name}' is declared twice"), None);
+            }
+        }
+        let lists = [self.mutually_exclusive, self.required_one_of, self.required_together];
+        let conditions = self.required_if.iter().flat_map(|(option, _, names)| names.iter().chain([option]));
+        let mentioned =
+            lists.into_iter().flatten().copied().flatten().chain(conditions).chain(&self.free_form);
+        for name in mentioned.filter(|name| !self.options.iter().any(|option| option.name == **name)) {
+            pass.note(name, false, format!("a rule mentions '{name}', which no option is called"), None);
+        }
         pass.problems
     }
 

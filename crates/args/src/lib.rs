@@ -34,7 +34,37 @@
 //! ```
 //!
 //! A field without `required` or `default` must be able to be absent: `Option<_>`, `Vec<_>`, a map, a raw
-//! [`Argument`]. A null counts as not given. A struct that derives [`Args`] is itself a type of option.
+//! [`Argument`]; anything else does not compile:
+//!
+//! ```compile_fail,E0080
+//! #[derive(provision_args::Args)]
+//! struct Unclear {
+//!     recurse: bool,
+//! }
+//! ```
+//!
+//! A null counts as not given. A struct that derives [`Args`] is itself a type of option.
+//!
+//! Options that several modules share are a struct of their own, taken in with `#[arg(flatten)]`:
+//!
+//! ```
+//! # use provision_args::{Args, ModeArg, PathArg};
+//! #[derive(Args)]
+//! struct Attributes {
+//!     owner: Option<String>,
+//!     mode: Option<ModeArg>,
+//! }
+//!
+//! #[derive(Args)]
+//! #[args(name = "copy")]
+//! struct CopyArgs {
+//!     #[arg(required)]
+//!     dest: PathArg,
+//!     #[arg(flatten)]
+//!     attributes: Attributes,
+//! }
+//! # assert!(CopyArgs::SPEC.find("mode").is_some());
+//! ```
 //!
 //! A refused option with a default may be given with exactly that default (`unsafe_writes: false`), since that asks
 //! for nothing.
@@ -63,8 +93,17 @@ pub type Arguments = serde_json::Map<String, Argument>;
 pub trait Args: Sized {
     /// The declaration, as data.
     const SPEC: &'static ArgSpec;
+
     /// Typed values from templated arguments; every problem of the task at once.
-    fn from_json(args: &Arguments) -> Result<Self, Vec<Problem>>;
+    fn from_json(args: &Arguments) -> Result<Self, Vec<Problem>> {
+        let mut reader = parse::Reader::new(Self::SPEC, args);
+        let this = Self::read(&mut reader, 0);
+        reader.finish(this)
+    }
+
+    /// Reads the options whose rows in the reader's table begin at `first`; None after noting a problem.
+    #[doc(hidden)]
+    fn read(reader: &mut parse::Reader, first: usize) -> Option<Self>;
 }
 
 /// An enum whose variants are an option's choices.

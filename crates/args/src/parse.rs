@@ -66,10 +66,12 @@ impl Reader {
         }
     }
 
-    /// All problems found.
-    #[must_use]
-    pub fn problems(self) -> Vec<Problem> {
-        self.problems
+    /// The typed arguments, unless there was a problem.
+    pub fn finish<T>(self, read: Option<T>) -> Result<T, Vec<Problem>> {
+        match read {
+            Some(read) if self.problems.is_empty() => Ok(read),
+            _ => Err(self.problems),
+        }
     }
 
     fn value(&mut self, index: usize) -> Option<Argument> {

@@ -21,7 +21,7 @@ pub struct ArgSpec {
 }
 
 /// One option.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opt {
     pub name: &'static str,
     pub aliases: &'static [&'static str],
@@ -60,6 +60,50 @@ pub enum Kind {
     Dict,
     /// A dict with declared options, and their rules.
     Sub(&'static ArgSpec),
+}
+
+/// The rows of several tables in one; `N` must be their number.
+#[doc(hidden)]
+#[must_use]
+pub const fn concat<const N: usize>(tables: &[&[Opt]]) -> [Opt; N] {
+    const BLANK: Opt = Opt {
+        name: "",
+        aliases: &[],
+        kind: Kind::Raw,
+        required: false,
+        default: None,
+        choices: &[],
+        doc: "",
+        secret: false,
+        refused: None,
+        internal: false,
+    };
+    let mut rows = [BLANK; N];
+    let (mut row, mut table) = (0, 0);
+    while table < tables.len() {
+        let mut index = 0;
+        while index < tables[table].len() {
+            rows[row] = tables[table][index];
+            row += 1;
+            index += 1;
+        }
+        table += 1;
+    }
+    assert!(row == N);
+    rows
+}
+
+impl ArgSpec {
+    /// Nothing is declared but options, so that another struct can take them in.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn has_no_rules(&self) -> bool {
+        self.mutually_exclusive.is_empty()
+            && self.required_one_of.is_empty()
+            && self.required_together.is_empty()
+            && self.required_if.is_empty()
+            && self.free_form.is_none()
+    }
 }
 
 impl Kind {

@@ -7,7 +7,8 @@ use syn::meta::ParseNestedMeta;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Lit, LitStr, Meta, Result, Token,
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta, Result,
+    Token,
 };
 
 /// Writes the table and the reader.
@@ -34,12 +35,33 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
         (lists(&rules.exclusive), lists(&rules.one_of), lists(&rules.together));
     let required_if =
         rules.required_if.iter().map(|(option, value, names)| quote!((#option, #value, &[#(#names),*])));
-    let entries = options.iter().map(Declared::entry);
+    let (flat, own): (Vec<_>, Vec<_>) = options.iter().partition(|option| option.flatten);
+    let entries = own.iter().map(|option| option.entry());
     let guards = options.iter().filter_map(Declared::guard);
-    let types = options.iter().map(|option| &option.field.ty);
+    let own_count = own.len();
+    let flat_types: Vec<_> = flat.iter().map(|option| &option.field.ty).collect();
+    let lengths: Vec<_> =
+        flat_types.iter().map(|ty| quote!(<#ty as ::provision_args::Args>::SPEC.options.len())).collect();
+    // The options of flattened structs follow the struct's own.
+    let table = if flat.is_empty() {
+        quote!(&[#(#entries),*])
+    } else {
+        quote! {
+            &::provision_args::spec::concat::<{ #own_count #(+ #lengths)* }>(
+                &[&[#(#entries),*], #(<#flat_types as ::provision_args::Args>::SPEC.options),*],
+            )
+        }
+    };
+    let read_own = own.iter().enumerate().map(|(index, option)| {
+        let (value, ty) = (option.variable(), &option.field.ty);
+        quote!(let #value = reader.get::<#ty>(first + #index);)
+    });
+    let read_flat = flat.iter().enumerate().map(|(index, option)| {
+        let (value, ty, before) = (option.variable(), &option.field.ty, &lengths[..index]);
+        quote!(let #value = <#ty as ::provision_args::Args>::read(reader, first + #own_count #(+ #before)*);)
+    });
     let names = options.iter().filter_map(|option| option.field.ident.as_ref());
-    let values: Vec<_> = (0..options.len()).map(|index| format_ident!("value{index}")).collect();
-    let indices = 0..options.len();
+    let values = options.iter().map(Declared::variable);
 
     Ok(quote! {
         #[automatically_derived]
@@ -47,7 +69,7 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
             const SPEC: &'static ::provision_args::ArgSpec = &::provision_args::ArgSpec {
                 name: #name,
                 doc: #doc,
-                options: &[#(#entries),*],
+                options: #table,
                 mutually_exclusive: &[#(#exclusive),*],
                 required_one_of: &[#(#one_of),*],
                 required_together: &[#(#together),*],
@@ -55,20 +77,14 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 free_form: #free_form,
             };
 
-            fn from_json(
-                args: &::provision_args::Arguments,
-            ) -> ::core::result::Result<Self, ::std::vec::Vec<::provision_args::Problem>> {
-                let mut reader =
-                    ::provision_args::parse::Reader::new(<Self as ::provision_args::Args>::SPEC, args);
-                #(let #values = reader.get::<#types>(#indices);)*
-                let problems = reader.problems();
-                // `get` gives None only after noting a problem, so the second pattern alone would do.
-                match (problems.is_empty(), #(#values,)*) {
-                    (true, #(::core::option::Option::Some(#values),)*) => ::core::result::Result::Ok(Self {
-                        #(#names: #values,)*
-                    }),
-                    _ => ::core::result::Result::Err(problems),
-                }
+            fn read(
+                reader: &mut ::provision_args::parse::Reader,
+                first: usize,
+            ) -> ::core::option::Option<Self> {
+                // All are read before the first `?`, so that every problem is noted.
+                #(#read_own)*
+                #(#read_flat)*
+                ::core::option::Option::Some(Self { #(#names: #values?,)* })
             }
         }
 
@@ -141,6 +157,7 @@ struct Declared<'a> {
     required: bool,
     secret: bool,
     internal: bool,
+    flatten: bool,
 }
 
 impl<'a> Declared<'a> {
@@ -157,6 +174,7 @@ impl<'a> Declared<'a> {
             required: false,
             secret: false,
             internal: false,
+            flatten: false,
         };
         for attr in field.attrs.iter().filter(|attr| attr.path().is_ident("arg")) {
             attr.parse_nested_meta(|meta| {
@@ -168,6 +186,7 @@ impl<'a> Declared<'a> {
                     "secret" => this.secret = true,
                     "internal" => this.internal = true,
                     "sub" => {}
+                    "flatten" => this.flatten = true,
                     "name" => this.name = meta.value()?.parse::<LitStr>()?.value(),
                     "alias" => this.aliases.push(meta.value()?.parse()?),
                     "default" => this.default = Some(meta.value()?.parse()?),
@@ -191,6 +210,12 @@ impl<'a> Declared<'a> {
             ));
         }
         Ok(this)
+    }
+
+    /// What the field's value is called until the struct is made.
+    fn variable(&self) -> Ident {
+        let name = self.field.ident.as_ref().map(IdentExt::unraw);
+        format_ident!("value_{}", name.as_ref().map(ToString::to_string).unwrap_or_default())
     }
 
     /// The option's row in the table.
@@ -220,10 +245,18 @@ impl<'a> Declared<'a> {
 
     /// A compile-time proof that the field has a value when the option is not given.
     fn guard(&self) -> Option<TokenStream> {
+        let ty = &self.field.ty;
+        if self.flatten {
+            return Some(quote_spanned! {ty.span()=>
+                const _: () = ::core::assert!(
+                    <#ty as ::provision_args::Args>::SPEC.has_no_rules(),
+                    "a flattened struct cannot have rules or a free form; declare them where it is used"
+                );
+            });
+        }
         if self.required || self.default.is_some() {
             return None;
         }
-        let ty = &self.field.ty;
         let message = format!("option `{}` needs `required`, a `default` or the type Option<_>", self.name);
         Some(quote_spanned! {ty.span()=>
             const _: () = ::core::assert!(<#ty as ::provision_args::FromArg>::OPTIONAL, #message);
@@ -233,13 +266,15 @@ impl<'a> Declared<'a> {
 
 /// Rules and names that contradict each other are errors of whoever wrote the struct.
 fn check_references(rules: &Rules, options: &[Declared<'_>]) -> Result<()> {
-    for name in rules.mentioned() {
+    // A rule may mention a flattened struct's option, which cannot be seen from here; `self_test` looks.
+    let flattens = options.iter().any(|option| option.flatten);
+    for name in rules.mentioned().filter(|_| !flattens) {
         if !options.iter().any(|option| option.name == name.value()) {
             return Err(Error::new(name.span(), "no field of this struct declares that option"));
         }
     }
     let mut seen = Vec::new();
-    for option in options {
+    for option in options.iter().filter(|option| !option.flatten) {
         for name in option.aliases.iter().map(LitStr::value).chain([option.name.clone()]) {
             if seen.contains(&name) {
                 return Err(Error::new(option.field.span(), format!("`{name}` is declared twice")));

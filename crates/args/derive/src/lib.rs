@@ -14,8 +14,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// `required_if("state", "link", ("src"))`.
 ///
 /// On a field, `#[arg(...)]`: `required`, `default = "yes"`, `alias = "dest"` (as often as needed),
-/// `choices("a", "b")`, `secret`, `internal`, `refused = "reason"`, `name = "type"`, and `sub`, which only tells the
-/// reader that the field's type derives `Args` itself.
+/// `choices("a", "b")`, `secret`, `internal`, `refused = "reason"`, `name = "type"`; `sub`, which only tells the human
+/// reader that the field's type derives `Args` itself; `flatten`, alone, to take in the options of another such struct.
 #[proc_macro_derive(Args, attributes(args, arg))]
 pub fn derive_args(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -63,6 +63,38 @@ pub struct Rule {
     pub user: Option<String>,
 }
 
+#[derive(Args, Debug, PartialEq)]
+pub struct Attributes {
+    pub owner: Option<String>,
+    pub mode: Option<ModeArg>,
+}
+
+#[derive(Args, Debug, PartialEq)]
+pub struct Backup {
+    #[arg(default = "no")]
+    pub backup: bool,
+    #[arg(flatten)]
+    pub attributes: Attributes,
+}
+
+#[derive(Args, Debug, PartialEq)]
+#[args(name = "copy", required_one_of("dest", "owner"), mutually_exclusive("owner", "gone"))]
+pub struct CopyArgs {
+    #[arg(flatten)]
+    pub backup: Backup,
+    pub dest: Option<String>,
+    #[arg(flatten)]
+    pub rule: Rules,
+    #[arg(default = "1")]
+    pub last: u8,
+}
+
+#[derive(Args, Debug, PartialEq)]
+pub struct Rules {
+    #[arg(required, alias = "mode")]
+    pub level: i64,
+}
+
 #[derive(Choice, Debug, PartialEq)]
 pub enum State {
     Absent,
@@ -273,4 +305,40 @@ fn json_schema() {
     assert_eq!(option("state")["anyOf"][0]["enum"][4], json!("build-dep"));
     assert_eq!(schema["additionalProperties"], json!(false));
     assert!(option("attributes").is_null() && option("_blob").is_null());
+}
+
+#[test]
+fn structs_can_be_taken_in() {
+    let names: Vec<&str> = CopyArgs::SPEC.options.iter().map(|option| option.name).collect();
+    assert_eq!(names, ["dest", "last", "backup", "owner", "mode", "level"]);
+    let args = object(json!({"dest": 1, "level": "3", "backup": "yes", "mode": "u+x", "last": 7}));
+    let attributes = Attributes { owner: None, mode: Some(ModeArg::Symbolic("u+x".into())) };
+    let wanted = CopyArgs {
+        backup: Backup { backup: true, attributes },
+        dest: Some("1".into()),
+        rule: Rules { level: 3 },
+        last: 7,
+    };
+    assert_eq!(CopyArgs::from_json(&args).unwrap(), wanted);
+    assert_eq!(
+        problems::<CopyArgs>(json!({"mode": [], "last": 256, "backup": 3})),
+        [
+            "option 'mode' of 'copy' is of type list and cannot be converted to mode: [] is no file mode; write '0644' \
+             or 'u=rw,g=r,o='",
+            "option 'backup' of 'copy' is of type int and cannot be converted to bool: '3' is neither true nor false; \
+             say yes or no",
+            "'copy' needs the option 'level'",
+            "'copy' needs one of 'dest', 'owner'",
+            "option 'last' of 'copy' cannot take this value: 256 is out of range",
+        ]
+    );
+    let wrong: Vec<String> = CopyArgs::SPEC.self_test().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        wrong,
+        [
+            "'mode' is declared twice",
+            "'mode' is declared twice",
+            "a rule mentions 'gone', which no option is called"
+        ]
+    );
 }
