@@ -40,7 +40,8 @@ fn target_dir() -> PathBuf {
 fn cargo(bin: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());
-    command.args(["build", "--quiet", "--package", "provision-testkit", "--bin", bin, "--target-dir"]);
+    command.args(["build", "--quiet", "--package", "provision-testkit", "--no-default-features"]);
+    command.args(["--bin", bin, "--target-dir"]);
     command.arg(target_dir()).env_remove("CARGO_BUILD_TARGET").env_remove("RUSTFLAGS");
     command
 }

@@ -5,5 +5,7 @@ pub mod bins;
 pub mod fleet;
 mod run;
 pub mod tools;
+#[cfg(feature = "wss")]
+pub mod wss;
 
 pub use run::Ran;
