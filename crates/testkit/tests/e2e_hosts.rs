@@ -78,7 +78,11 @@ fn a_cut_cable_and_a_dropped_host() {
     let nap = format!("4242{}", std::process::id());
     host.sh(&format!("touch /etc/of-this-test; setsid sleep {nap} > /dev/null 2>&1 &")).unwrap();
     let root = host.root().to_path_buf();
-    assert!(root.join("etc/of-this-test").exists() && sleeps(&nap));
+    assert!(root.join("etc/of-this-test").exists());
+    let start = Instant::now();
+    while !sleeps(&nap) {
+        assert!(start.elapsed() < Duration::from_secs(10), "the process on the host does not show here");
+    }
     drop(host);
     assert!(!root.join("etc/of-this-test").exists() && !sleeps(&nap));
 }

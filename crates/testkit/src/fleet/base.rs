@@ -73,6 +73,9 @@ fn packages(options: &Options) -> Vec<&'static str> {
     if options.python {
         all.extend(PYTHON);
     }
+    if options.distro == Distro::Noble {
+        all.push("apt"); // not even required there
+    }
     all
 }
 
