@@ -1,1 +1,3 @@
-//! Transport.
+//! The ways to a host.
+
+pub mod ssh;
