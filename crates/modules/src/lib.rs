@@ -1,7 +1,17 @@
 //! The modules: one file each, all in one visible list ([`registry`]).
 
+pub mod command;
 pub mod context;
+pub mod copy;
+pub mod file;
+pub mod ping;
 pub mod registry;
+pub mod script;
+pub mod shell;
+pub mod slurp;
+pub mod stat;
+pub mod support;
+pub mod tempfile;
 
 pub use context::{Blobs, Ctx, Failure, Outcome};
 pub use registry::{Entry, find, registry};

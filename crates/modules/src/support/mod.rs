@@ -1,0 +1,10 @@
+//! What several modules share.
+
+pub mod exec;
+pub mod files;
+pub mod glob;
+pub mod options;
+pub mod regex;
+pub mod results;
+pub mod time;
+pub mod words;
