@@ -7,7 +7,8 @@
 mod accounts;
 pub mod command;
 mod digest;
-// pub mod journal;
+mod forward;
+pub mod journal;
 pub mod local;
 pub mod memory;
 pub mod overlay;
@@ -17,10 +18,10 @@ pub mod types;
 
 pub use command::{Command, Effect, Output, Ran, Stream};
 pub use digest::{ALGORITHMS, digest_of};
-// pub use journal::{Diff, Journal, Mutation, Snapshot, changed, diff};
+pub use journal::{Diff, Field, Journal, Mutation, Side, Snapshot, changed, diff};
 pub use local::Local;
 pub use memory::Memory;
-pub use overlay::Overlay;
+pub use overlay::{Layer, Overlay};
 pub use types::{Attrs, FileKind, Group, Identity, Meta, NewFile, SysError, SysResult, User};
 
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! The dry run: a layer in memory over a machine that cannot be written to.
 
-use crate::tree::{Below, Content, Fail, Maker, Tree};
+use crate::tree::{Below, Content, Fail, Maker, Nodes, Tree};
 use crate::{
-    Attrs, Command, Effect, Group, Identity, Meta, NewFile, Output, Ran, SysError, SysResult, System, User,
-    digest,
+    Attrs, Command, Effect, Group, Identity, Meta, Mutation, NewFile, Output, Ran, Snapshot, SysError,
+    SysResult, System, User, digest,
 };
 use lower::Lower;
 use rustix::io::Errno;
@@ -14,7 +14,7 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// Contents up to this size are kept in the layer, in bytes; of larger ones only size and digests.
-const KEPT: u64 = 1024 * 1024;
+const KEPT: u64 = crate::journal::KEPT;
 
 /// A dry run over `S`: changes land in the layer, reads see them over what is there.
 ///
@@ -26,14 +26,123 @@ pub struct Overlay<S> {
     uncertain: Cell<bool>,
 }
 
+/// What a dry run has changed so far, apart from the machine it is laid over: the next task may have another
+/// environment.
+#[derive(Default)]
+pub struct Layer {
+    nodes: Option<Nodes>,
+    users: Vec<User>,
+    groups: Vec<Group>,
+    uncertain: bool,
+}
+
 impl<S: System> Overlay<S> {
+    /// A dry run that starts from the machine as it is.
     pub fn new(machine: S) -> Self {
+        Self::with_layer(machine, Layer::default())
+    }
+
+    /// A dry run that goes on where another one over the same machine ended.
+    pub fn with_layer(machine: S, layer: Layer) -> Self {
+        let lower = Lower::new(machine);
+        let tree = match layer.nodes {
+            Some(nodes) => Tree::with_nodes(lower, nodes),
+            None => Tree::new(lower, true),
+        };
         Self {
-            tree: RefCell::new(Tree::new(Lower::new(machine), true)),
-            users: RefCell::default(),
-            groups: RefCell::default(),
-            uncertain: Cell::new(false),
+            tree: RefCell::new(tree),
+            users: RefCell::new(layer.users),
+            groups: RefCell::new(layer.groups),
+            uncertain: Cell::new(layer.uncertain),
         }
+    }
+
+    /// The changes, for [`Overlay::with_layer`].
+    pub fn into_layer(self) -> Layer {
+        Layer {
+            nodes: Some(self.tree.into_inner().into_nodes()),
+            users: self.users.into_inner(),
+            groups: self.groups.into_inner(),
+            uncertain: self.uncertain.get(),
+        }
+    }
+
+    /// Lays what another dry run recorded under this one, as if it had been made here. Contents that the record
+    /// does not hold (secret or large ones) cannot be read afterwards, but have their digest.
+    pub fn apply(&self, mutations: &[Mutation]) -> SysResult<()> {
+        mutations.iter().try_for_each(|mutation| self.apply_one(mutation))
+    }
+
+    fn apply_one(&self, mutation: &Mutation) -> SysResult<()> {
+        match mutation {
+            Mutation::Write { path, after, .. } => self.place(path, after),
+            Mutation::Symlink { path, after, .. } => self.place(path, after),
+            Mutation::CreateDir { path, after } => self.place(path, after),
+            Mutation::Remove { path, .. } => {
+                let mut tree = self.tree.borrow_mut();
+                let now = tree.below().now();
+                let gone = match tree.remove_dir(path, true, now) {
+                    Err(Fail::Errno(Errno::NOTDIR)) => tree.remove_file(path, now),
+                    other => other,
+                };
+                match gone {
+                    Ok(()) | Err(Fail::Errno(Errno::NOENT | Errno::NOTDIR)) => Ok(()),
+                    Err(fail) => Err(fail.into_error("remove", path)),
+                }
+            }
+            Mutation::Rename { from, to, .. } => self.rename(from, to),
+            Mutation::HardLink { path, original, .. } => self.hard_link(original, path),
+            Mutation::Attrs { path, after, follow, .. } => self.set_attrs(path, after, *follow),
+            Mutation::Command { effect, ran, .. } => {
+                if *effect == Effect::Change && !ran {
+                    self.uncertain.set(true);
+                }
+                Ok(())
+            }
+            Mutation::Note { .. } => Ok(()),
+            Mutation::User(user) => {
+                self.predict_user(user);
+                Ok(())
+            }
+            Mutation::Group(group) => {
+                self.predict_group(group);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts what a snapshot describes at `path`.
+    fn place(&self, path: &Path, snapshot: &Snapshot) -> SysResult<()> {
+        let new = NewFile {
+            mode: Some(snapshot.mode),
+            uid: Some(snapshot.uid),
+            gid: Some(snapshot.gid),
+            secret: false,
+        };
+        let attrs = Attrs { mode: new.mode, uid: new.uid, gid: new.gid, ..Attrs::default() };
+        let maker = self.maker();
+        let tree = &mut *self.tree.borrow_mut();
+        let mut place = || {
+            tree.create_parents(path, maker)?;
+            match (&snapshot.target, snapshot.kind) {
+                (Some(target), _) => tree.symlink(&crate::text::to_path(target), path, maker),
+                (None, crate::FileKind::Dir) => match tree.create_dir(path, None, maker) {
+                    Ok(()) | Err(Fail::Errno(Errno::EXIST)) => tree.set_attrs(path, &attrs, false, maker.now),
+                    other => other,
+                },
+                _ => {
+                    let content = match &snapshot.content {
+                        Some(data) => Content::Bytes(data.as_slice().into()),
+                        None => {
+                            let sum = snapshot.sha256.iter().map(|sum| ("sha256", sum.clone()));
+                            Content::Sums(sum.collect(), snapshot.size)
+                        }
+                    };
+                    tree.write(path, content, &new, maker)
+                }
+            }
+        };
+        place().map_err(|fail| fail.into_error("predict", path))
     }
 
     fn maker(&self) -> Maker {
@@ -80,12 +189,7 @@ impl<S: System> System for Overlay<S> {
         match self.content(path)? {
             Content::Below(path) => self.tree.borrow().below().open(&path),
             Content::Bytes(bytes) => Ok(Box::new(Cursor::new(bytes))),
-            Content::Sums(_, size) => {
-                let path = crate::text::to_text(path.as_os_str());
-                let mut error = SysError::not_in_dry_run(format!("read {path}"));
-                error.why = format!("its new content ({size} bytes) is not kept in a dry run");
-                Err(error)
-            }
+            Content::Sums(_, size) => Err(not_kept(path, size)),
         }
     }
 
@@ -101,7 +205,10 @@ impl<S: System> System for Overlay<S> {
         let sum = match self.content(path)? {
             Content::Below(path) => return self.tree.borrow().below().digest(&path, algorithm),
             Content::Bytes(bytes) => digest::digest_of(&bytes, algorithm),
-            Content::Sums(sums, _) => sums.get(algorithm).cloned(),
+            Content::Sums(sums, size) if digest::ALGORITHMS.contains(&algorithm) => {
+                return sums.get(algorithm).cloned().ok_or_else(|| not_kept(path, size));
+            }
+            Content::Sums(..) => None,
         };
         sum.ok_or_else(|| digest::unknown(algorithm))
     }
@@ -221,6 +328,12 @@ impl<S: System> System for Overlay<S> {
     fn dry(&self) -> bool {
         true
     }
+}
+
+fn not_kept(path: &Path, size: u64) -> SysError {
+    let mut error = SysError::not_in_dry_run(format!("read {}", crate::text::to_text(path.as_os_str())));
+    error.why = format!("its new content ({size} bytes) is not kept in a dry run");
+    error
 }
 
 /// The wall: what is on this side of it can only look.

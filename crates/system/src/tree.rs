@@ -114,6 +114,9 @@ struct Inode {
     body: Body,
 }
 
+/// The changes of a tree without what is below it.
+pub(crate) struct Nodes(Vec<Inode>);
+
 /// The tree. Inode 0 is the root.
 pub(crate) struct Tree<B> {
     below: B,
@@ -130,6 +133,15 @@ impl<B: Below> Tree<B> {
         let meta = root.unwrap_or_else(|| fresh(FileKind::Dir, 0o755, maker, 0, 1));
         let body = Body::Dir { below: from, names: BTreeMap::new() };
         Self { below, inodes: vec![Inode { meta, body }] }
+    }
+
+    /// A tree that another one's changes are in, over the same machine.
+    pub fn with_nodes(below: B, nodes: Nodes) -> Self {
+        Self { below, inodes: nodes.0 }
+    }
+
+    pub fn into_nodes(self) -> Nodes {
+        Nodes(self.inodes)
     }
 
     pub fn below(&self) -> &B {
