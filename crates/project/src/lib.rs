@@ -1,7 +1,6 @@
 //! What people write: inventories, playbooks, roles. Read with places, checked before the first connection,
 //! handed to the engine as a typed model whose values are still untemplated nodes.
 
-#[cfg(any())]
 pub mod inventory;
 pub mod load;
 pub mod model;
