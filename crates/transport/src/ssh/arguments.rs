@@ -85,3 +85,44 @@ fn set(found: &mut Found, keyword: &str, value: &str) -> Result<(), SshError> {
 fn home() -> PathBuf {
     std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split('|').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_ansible_users_write() {
+        let mut found = Found::default();
+        let given = "-C|-o|ControlMaster=auto|-oControlPersist=60s|-o|ProxyCommand=ssh -W %h:%p -q gate|-p2200|-vvv|\
+                     -i|/key|-qTl|deploy|-F|/file|-4|-o|IdentityFile=\"/a b\"|-o|Port 9";
+        assert_eq!(read(&words(given), &mut found).unwrap(), Some("/file".into()));
+        let get = |keyword| found.get(keyword).unwrap().rest.clone();
+        assert_eq!(get("proxycommand"), "ssh -W %h:%p -q gate");
+        assert_eq!(get("port"), "2200");
+        assert_eq!(get("user"), "deploy");
+        assert_eq!(get("addressfamily"), "inet");
+        let identities: Vec<_> = found.identity_files.iter().map(|d| d.words[0].as_str()).collect();
+        assert_eq!(identities, ["/key", "/a b"]);
+    }
+
+    #[test]
+    fn what_is_not_done_is_named() {
+        for (given, name) in [
+            ("-W|x:1", "-W"),
+            ("-o|Nonsense=1", "nonsense"),
+            ("-A", "-A"),
+            ("-o|ForwardAgent=yes", "ForwardAgent"),
+            ("-p", "-p has no value"),
+            ("host", "\"host\""),
+            ("-o|Include=x", "include"),
+            ("-tt", "-t"),
+        ] {
+            let error = read(&words(given), &mut Found::default()).unwrap_err().to_string();
+            assert!(error.contains(name), "{given}: {error}");
+        }
+    }
+}

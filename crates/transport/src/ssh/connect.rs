@@ -37,7 +37,7 @@ const DEEPEST_JUMP: usize = 8;
 /// What the connections of a run share: configuration and known_hosts as read, keys as decrypted, jump hosts'
 /// sessions, and a bound on the handshakes in flight.
 pub struct Client {
-    files: Files,
+    files: Arc<Files>,
     known_hosts: Arc<Cache>,
     keys: KeyRing,
     handshakes: Semaphore,
@@ -59,7 +59,7 @@ impl Client {
     /// connections between TCP and the end of authentication at a time.
     pub fn new(prompter: Arc<dyn Prompter>, handshakes: usize) -> Self {
         Self {
-            files: Files::default(),
+            files: Arc::default(),
             known_hosts: Arc::default(),
             keys: KeyRing::new(prompter),
             handshakes: Semaphore::new(handshakes.max(1)),
@@ -76,7 +76,11 @@ impl Client {
     }
 
     async fn connect_at(&self, options: &Options, depth: usize) -> Result<Session, SshError> {
-        let settings = Settings::resolve(options, &self.files)?;
+        let (files, asked) = (self.files.clone(), options.clone());
+        // Reads files and may run commands (`Match exec`).
+        let settings = tokio::task::spawn_blocking(move || Settings::resolve(&asked, &files))
+            .await
+            .unwrap_or_else(|e| Err(SshError::argument(format!("reading the configuration failed: {e}"))))?;
         let via = match &settings.proxy {
             Proxy::Jump(hops) => Some(self.jump(options, hops, depth + 1).await?),
             Proxy::None | Proxy::Command(_) => None,

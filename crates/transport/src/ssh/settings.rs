@@ -584,3 +584,110 @@ fn local_user() -> String {
         || std::env::var("LOGNAME").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| uid.clone());
     name.unwrap_or_else(environment)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hops() {
+        let some = |s: &str| Some(s.to_owned());
+        for (text, expected) in [
+            ("gate", Some((None, "gate", None))),
+            ("me@gate:2200", Some((some("me"), "gate", Some(2200)))),
+            ("ssh://me@gate:2200/", Some((some("me"), "gate", Some(2200)))),
+            ("me@corp@gate", Some((some("me@corp"), "gate", None))),
+            ("[::1]:22", Some((None, "::1", Some(22)))),
+            ("fe80::1", Some((None, "fe80::1", None))),
+            ("gate:port", None),
+            ("@gate", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|(user, host, port)| (user, host.to_owned(), port));
+            assert_eq!(hop(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (text, expected) in [
+            ("90", Some(90)),
+            ("1m30s", Some(90)),
+            ("2H", Some(7200)),
+            ("1w", Some(604_800)),
+            ("1m5", Some(65)),
+            ("x", None),
+            ("-1", None),
+            ("m", None),
+        ] {
+            assert_eq!(seconds(text), expected.map(Duration::from_secs), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn options_go_before_arguments() {
+        let options = Options {
+            host: "h".to_owned(),
+            port: Some(1),
+            user: Some("option".to_owned()),
+            host_key_checking: Some(HostKeyChecking::AcceptNew),
+            connect_timeout: Some(Duration::from_millis(1500)),
+            identity_files: vec!["/option".into()],
+            ssh_args: [
+                "-p",
+                "2",
+                "-l",
+                "argument",
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "ConnectTimeout=3",
+                "-i",
+                "/argument",
+            ]
+            .map(str::to_owned)
+            .into(),
+            config_file: Some("none".into()),
+            ..Options::default()
+        };
+        let settings = Settings::resolve(&options, &Files::default()).unwrap();
+        assert_eq!((settings.port, settings.user.as_str()), (1, "option"));
+        assert_eq!(settings.host_key_checking, HostKeyChecking::AcceptNew);
+        assert_eq!(settings.connect_timeout, Duration::from_millis(1500));
+        assert_eq!(settings.identity_files, [PathBuf::from("/option"), PathBuf::from("/argument")]);
+    }
+
+    #[test]
+    fn authentication_methods() {
+        let methods = |args: &[&str]| {
+            let options = Options {
+                host: "h".to_owned(),
+                ssh_args: args.iter().flat_map(|a| ["-o".to_owned(), (*a).to_owned()]).collect(),
+                config_file: Some("none".into()),
+                ..Options::default()
+            };
+            Settings::resolve(&options, &Files::default()).unwrap().methods
+        };
+        use MethodKind::{KeyboardInteractive, Password, PublicKey};
+        assert_eq!(methods(&[]), [PublicKey, KeyboardInteractive, Password]);
+        assert_eq!(
+            methods(&["PreferredAuthentications=password,gssapi-with-mic,publickey"]),
+            [Password, PublicKey]
+        );
+        assert_eq!(methods(&["PasswordAuthentication=no", "KbdInteractiveAuthentication=no"]), [PublicKey]);
+    }
+
+    #[test]
+    fn lists_of_algorithms() {
+        let ours = vec!["a-1", "a-2", "b"];
+        let choose = |text: &str| {
+            let directive = Directive::parse(&format!("Ciphers {text}"), Path::new(""), 0).unwrap().unwrap();
+            choose(ours.clone(), Some(&directive)).ok()
+        };
+        assert_eq!(choose("b,x,a-1"), Some(vec!["b", "a-1"]));
+        assert_eq!(choose("-a-*"), Some(vec!["b"]));
+        assert_eq!(choose("^b"), Some(vec!["b", "a-1", "a-2"]));
+        assert_eq!(choose("+x"), Some(vec!["a-1", "a-2", "b"]));
+        assert_eq!(choose("x,y"), None);
+    }
+}
