@@ -1,1 +1,49 @@
-//! Templates.
+//! Ansible's templates: Jinja2 as ansible-core 2.19 sets it up, without Python.
+//!
+//! minijinja parses and holds the values; evaluation is done here, because Ansible's undefined values (they
+//! chain, may be asked `is defined`, and fail on any other use), native types, Python's operators and its
+//! printing are out of reach of minijinja's own machine.
+//!
+//! Nothing here knows of playbooks or touches the machine: names come from a [`Scope`], files and lookups
+//! from [`Lookups`].
+//!
+//! Beyond Ansible: the tags `do`, `break` and `continue` work without being enabled. Not supported:
+//! `import … without context` (imports always see the variables), unary plus, `trans`.
+
+mod args;
+mod compile;
+mod error;
+mod eval;
+mod filters;
+mod format;
+mod functions;
+mod header;
+mod ir;
+mod methods;
+mod names;
+mod ops;
+mod references;
+mod regex;
+mod scope;
+mod stmt;
+mod templater;
+mod tests;
+mod text;
+mod time;
+mod value;
+mod version;
+
+pub use error::{ErrorKind, ErrorParts, TemplateError};
+pub use functions::unknown_lookup;
+pub use minijinja::Value;
+pub use references::{References, Used};
+pub use scope::{Kwargs, Lookups, PathQuery, Scope, TemplateSource};
+pub use templater::{FileOptions, Kind, RenderOptions, Templater, is_template};
+pub use value::{
+    Dict, error_value, from_json, is_omit, is_unknown, omit_value, to_json, unknown_value, value_error,
+};
+
+/// `str(value)` as Python prints it; what a number or a list becomes inside a text.
+pub fn to_text(value: &Value) -> String {
+    text::to_str(value)
+}

@@ -1,0 +1,476 @@
+//! Evaluating expressions.
+
+use crate::args::Args;
+use crate::error::TemplateError;
+use crate::ir::{Arg, Cmp, Expr, ExprKind, Name, Place};
+use crate::ops::{self, Result};
+use crate::scope::{FileContext, Scope};
+use crate::templater::Templater;
+use crate::value::{Dict, Marker, MutDict, MutList, dict, error_value, list, none, tuple, type_name};
+use minijinja::Value;
+use std::cmp::Ordering;
+use std::sync::{Arc, RwLock};
+
+/// Names set by `set`, loops and macro parameters.
+pub(crate) type Frame = Vec<(Name, Value)>;
+
+/// The top-level names of one template: what `import` sees of it.
+#[derive(Debug, Default)]
+pub(crate) struct Module {
+    vars: RwLock<Frame>,
+    /// Of an included template: the names of the including one.
+    parent: Option<Arc<Module>>,
+}
+
+impl Module {
+    pub(crate) fn with_parent(parent: Arc<Module>, inherited: Frame) -> Self {
+        let outer = Module { vars: RwLock::new(inherited), parent: Some(parent) };
+        Self { vars: RwLock::default(), parent: Some(Arc::new(outer)) }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Value> {
+        let own = {
+            let vars = self.vars.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            find(&vars, name)
+        };
+        own.or_else(|| self.parent.as_ref().and_then(|parent| parent.get(name)))
+    }
+
+    pub(crate) fn set(&self, name: Name, value: Value) {
+        let mut vars = self.vars.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        assign(&mut vars, name, value);
+    }
+
+    fn clear(&self) {
+        self.vars.write().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+
+    pub(crate) fn names(&self) -> Frame {
+        self.vars.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+fn find(frame: &Frame, name: &str) -> Option<Value> {
+    frame.iter().rev().find(|(known, _)| &**known == name).map(|(_, value)| value.clone())
+}
+
+pub(crate) fn assign(frame: &mut Frame, name: Name, value: Value) {
+    match frame.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, slot)) => *slot = value,
+        None => frame.push((name, value)),
+    }
+}
+
+/// One evaluation: a text, a file or an expression against a scope.
+pub(crate) struct Eval<'a> {
+    pub(crate) templater: &'a Templater,
+    pub(crate) scope: &'a Arc<dyn Scope>,
+    /// Set when rendering template files: where includes are searched.
+    pub(crate) file: Option<&'a FileContext>,
+    pub(crate) frames: Vec<Frame>,
+    /// Frames below are invisible (those of a macro's caller).
+    pub(crate) barrier: usize,
+    pub(crate) module: Arc<Module>,
+    /// Every module of this evaluation: macros point back at theirs, so they are emptied at the end.
+    pub(crate) modules: Vec<Arc<Module>>,
+    /// Literals are mutable: the program calls a method that changes its object.
+    pub(crate) mutates: bool,
+    pub(crate) depth: usize,
+    /// Blocks of the template being rendered and its parents, innermost child first.
+    pub(crate) blocks: crate::stmt::Blocks,
+}
+
+impl Drop for Eval<'_> {
+    fn drop(&mut self) {
+        self.modules.iter().for_each(|module| module.clear());
+    }
+}
+
+impl<'a> Eval<'a> {
+    pub(crate) fn new(templater: &'a Templater, scope: &'a Arc<dyn Scope>, mutates: bool) -> Self {
+        let module: Arc<Module> = Arc::default();
+        Self {
+            templater,
+            scope,
+            file: None,
+            frames: Vec::new(),
+            barrier: 0,
+            modules: vec![module.clone()],
+            module,
+            mutates,
+            depth: 0,
+            blocks: crate::stmt::Blocks::default(),
+        }
+    }
+
+    /// The value of an expression; markers come back as values.
+    pub(crate) fn expr(&mut self, expr: &Expr) -> Result {
+        self.expr_inner(expr)
+            .map_err(|error| error.at(expr.place.line, expr.place.start as usize..expr.place.end as usize))
+    }
+
+    fn expr_inner(&mut self, expr: &Expr) -> Result {
+        match &expr.kind {
+            ExprKind::Const(value) => Ok(value.clone()),
+            ExprKind::Var(name) => self.var(name, expr.place),
+            ExprKind::List(items) => {
+                let items = self.exprs(items)?;
+                Ok(if self.mutates { Value::from_object(MutList::new(items)) } else { list(items) })
+            }
+            ExprKind::Tuple(items) => Ok(tuple(self.exprs(items)?)),
+            ExprKind::Dict(entries) => {
+                let mut map = Dict::with_capacity(entries.len());
+                for (key, value) in entries {
+                    let key = self.strict(key)?;
+                    map.insert(key, self.expr(value)?);
+                }
+                Ok(self.new_dict(map))
+            }
+            ExprKind::Attr(base, name) => {
+                let base = self.expr(base)?;
+                Ok(self.attr(&base, name, expr.place))
+            }
+            ExprKind::Item(base, key) => {
+                let base = self.expr(base)?;
+                if let Some(chained) = chain(&base) {
+                    return Ok(chained);
+                }
+                let key = self.strict(key)?;
+                Ok(ops::item(&base, &key).unwrap_or_else(|| missing(&base, &key, expr.place)))
+            }
+            ExprKind::Slice(base, bounds) => {
+                let base = self.expr(base)?;
+                let mut values = [none(), none(), none()];
+                for (value, bound) in values.iter_mut().zip(bounds) {
+                    if let Some(bound) = bound {
+                        *value = self.expr(bound)?;
+                    }
+                }
+                ops::slice(&base, &values[0], &values[1], &values[2])
+            }
+            ExprKind::Not(inner) => Ok(Value::from(!self.truth(inner)?)),
+            ExprKind::Neg(inner) => ops::neg(&self.expr(inner)?),
+            ExprKind::And(left, right) => {
+                let value = self.expr(left)?;
+                if ops::truth(&value).map_err(|error| place(error, left))? {
+                    self.expr(right)
+                } else {
+                    Ok(value)
+                }
+            }
+            ExprKind::Or(left, right) => {
+                let value = self.expr(left)?;
+                if ops::truth(&value).map_err(|error| place(error, left))? {
+                    Ok(value)
+                } else {
+                    self.expr(right)
+                }
+            }
+            ExprKind::Arith(op, left, right) => {
+                let left = self.expr(left)?;
+                let right = self.expr(right)?;
+                ops::arith(*op, &left, &right)
+            }
+            ExprKind::Concat(left, right) => {
+                let mut text = crate::text::to_str(&self.strict(left)?);
+                crate::text::write_str(&mut text, &self.strict(right)?);
+                Ok(Value::from(text))
+            }
+            ExprKind::Compare(first, rest) => {
+                let mut left = self.strict(first)?;
+                for (cmp, right) in rest {
+                    let right = self.strict(right)?;
+                    if !compare(*cmp, &left, &right)? {
+                        return Ok(Value::from(false));
+                    }
+                    left = right;
+                }
+                Ok(Value::from(true))
+            }
+            ExprKind::If(test, yes, no) => {
+                if self.truth(test)? {
+                    self.expr(yes)
+                } else if let Some(no) = no {
+                    self.expr(no)
+                } else {
+                    Ok(Value::UNDEFINED)
+                }
+            }
+            ExprKind::Filter(name, input, args) => {
+                let input = match input {
+                    Some(input) => self.expr(input)?,
+                    None => none(),
+                };
+                let args = self.args(args)?;
+                self.filter(name, input, args)
+            }
+            ExprKind::Test(name, subject, args) => {
+                let subject = self.expr(subject)?;
+                let args = self.args(args)?;
+                self.test(name, &subject, args).map(Value::from)
+            }
+            ExprKind::Call(callee, args) => self.call(callee, args),
+        }
+    }
+
+    /// A value that is there.
+    pub(crate) fn strict(&mut self, expr: &Expr) -> Result {
+        let value = self.expr(expr)?;
+        ops::check(&value).map_err(|error| place(error, expr))?;
+        Ok(value)
+    }
+
+    pub(crate) fn truth(&mut self, expr: &Expr) -> Result<bool> {
+        let value = self.expr(expr)?;
+        ops::truth(&value).map_err(|error| place(error, expr))
+    }
+
+    fn exprs(&mut self, exprs: &[Expr]) -> Result<Vec<Value>> {
+        exprs.iter().map(|expr| self.expr(expr)).collect()
+    }
+
+    pub(crate) fn new_dict(&self, map: Dict) -> Value {
+        if self.mutates { Value::from_object(MutDict::new(map, false)) } else { dict(map) }
+    }
+
+    pub(crate) fn local(&self, name: &str) -> Option<Value> {
+        self.frames[self.barrier..]
+            .iter()
+            .rev()
+            .find_map(|frame| find(frame, name))
+            .or_else(|| self.module.get(name))
+    }
+
+    fn var(&mut self, name: &Name, at: Place) -> Result {
+        if let Some(value) = self.local(name) {
+            return Ok(value);
+        }
+        match self.scope.get(name) {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => match crate::functions::global(name) {
+                Some(value) => Ok(value),
+                None => Ok(error_value(
+                    TemplateError::undefined(&**name, format!("'{name}' is undefined"))
+                        .at(at.line, at.start as usize..at.end as usize),
+                )),
+            },
+            Err(error) => match &error.kind {
+                crate::ErrorKind::Undefined { .. } => {
+                    Ok(error_value(error.without_place().at(at.line, at.start as usize..at.end as usize)))
+                }
+                crate::ErrorKind::Unknown { reason } => Ok(crate::value::unknown_value(reason.clone())),
+                _ => Err(error.without_place()),
+            },
+        }
+    }
+
+    pub(crate) fn attr(&mut self, base: &Value, name: &str, at: Place) -> Value {
+        if let Some(value) = ops::attr(base, name) {
+            return value;
+        }
+        chain(base).unwrap_or_else(|| missing(base, &Value::from(name), at))
+    }
+
+    /// Evaluates call arguments; a missing value among them fails where it is used, not here.
+    pub(crate) fn args(&mut self, args: &[Arg]) -> Result<Args> {
+        let mut out = Args::default();
+        for arg in args {
+            match arg {
+                Arg::Pos(expr) => {
+                    let value = self.expr(expr)?;
+                    out.pos.push(value);
+                }
+                Arg::Named(name, expr) => {
+                    let value = self.expr(expr)?;
+                    out.named.push((name.clone(), value));
+                }
+                Arg::Splat(expr) => {
+                    let value = self.strict(expr)?;
+                    out.pos.extend(ops::iterate(&value)?);
+                }
+                Arg::NamedSplat(expr) => {
+                    let value = self.strict(expr)?;
+                    for (key, value) in ops::as_dict(&value)? {
+                        out.named.push((Arc::from(crate::text::to_str(&key)), value));
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Applies a filter by its short name.
+    pub(crate) fn filter(&mut self, name: &str, input: Value, args: Args) -> Result {
+        let name = crate::names::short(name);
+        let Some(filter) = crate::filters::find(name) else {
+            return Err(crate::names::unknown_filter(name));
+        };
+        if !filter.lazy {
+            if let Some(Marker::Unknown(_)) = crate::value::marker(&input) {
+                return Ok(input);
+            }
+            ops::check(&input)?;
+            args.check()?;
+        }
+        (filter.call)(self, input, args)
+    }
+
+    /// Asks a test by its short name.
+    pub(crate) fn test(&mut self, name: &str, subject: &Value, args: Args) -> Result<bool> {
+        let name = crate::names::short(name);
+        let Some(test) = crate::tests::find(name) else {
+            return Err(crate::names::unknown_test(name));
+        };
+        if !test.lazy {
+            ops::check(subject)?;
+            args.check()?;
+        }
+        (test.call)(self, subject, args)
+    }
+
+    fn call(&mut self, callee: &Expr, args: &[Arg]) -> Result {
+        if let ExprKind::Attr(base_expr, name) = &callee.kind {
+            if let ExprKind::Var(var) = &base_expr.kind {
+                if &**var == "self" {
+                    return self.render_block(name);
+                }
+            }
+            let base = self.expr(base_expr)?;
+            if let Some(unknown @ Marker::Unknown(_)) = crate::value::marker(&base) {
+                return Err(unknown.error());
+            }
+            ops::check(&base).map_err(|error| place(error, base_expr))?;
+            let args = self.args(args)?;
+            return self.method(&base, base_expr, name, callee.place, args);
+        }
+        if let ExprKind::Var(name) = &callee.kind {
+            if self.local(name).is_none() {
+                if &**name == "super" {
+                    return self.super_block();
+                }
+                if let Some(function) = crate::functions::find(name) {
+                    let args = self.args(args)?;
+                    return function(self, args);
+                }
+            }
+        }
+        let function = self.strict(callee)?;
+        let args = self.args(args)?;
+        self.call_value(&function, args)
+    }
+
+    fn method(&mut self, base: &Value, base_expr: &Expr, name: &str, at: Place, args: Args) -> Result {
+        if let Some(value) = ops::attr(base, name) {
+            if crate::stmt::is_callable(&value) {
+                return self.call_value(&value, args);
+            }
+        }
+        args.check()?;
+        if crate::methods::mutates(name) {
+            let mutable = self.make_mutable(base, base_expr)?;
+            if let Some(result) = crate::methods::mutate(&mutable, name, &args) {
+                return result;
+            }
+        }
+        if let Some(result) = crate::stmt::loop_method(base, name, &args) {
+            return result;
+        }
+        match crate::methods::call(base, name, args) {
+            Some(result) => result,
+            None => match ops::attr(base, name) {
+                Some(value) => {
+                    Err(TemplateError::runtime(format!("'{}' object is not callable", type_name(&value))))
+                }
+                None => {
+                    let missing = missing(base, &Value::from(name), at);
+                    ops::check(&missing).map(|()| missing)
+                }
+            },
+        }
+    }
+
+    /// A value of the variables becomes a private mutable copy under its name before a method changes it.
+    fn make_mutable(&mut self, base: &Value, base_expr: &Expr) -> Result {
+        if base.downcast_object_ref::<MutList>().is_some() || base.downcast_object_ref::<MutDict>().is_some()
+        {
+            return Ok(base.clone());
+        }
+        let copy = match crate::value::view(base) {
+            crate::value::View::Seq(_) if !base.is_tuple() => {
+                Value::from_object(MutList::new(ops::iterate(base)?))
+            }
+            crate::value::View::Map(_) => Value::from_object(MutDict::new(ops::as_dict(base)?, false)),
+            _ => return Ok(base.clone()),
+        };
+        self.store_back(base_expr, copy.clone())?;
+        Ok(copy)
+    }
+
+    fn store_back(&mut self, target: &Expr, value: Value) -> Result<()> {
+        match &target.kind {
+            ExprKind::Var(name) => {
+                for frame in self.frames[self.barrier..].iter_mut().rev() {
+                    if let Some((_, slot)) = frame.iter_mut().find(|(known, _)| known == name) {
+                        *slot = value;
+                        return Ok(());
+                    }
+                }
+                self.module.set(name.clone(), value);
+            }
+            ExprKind::Attr(base_expr, name) => {
+                let base = self.expr(base_expr)?;
+                let base = self.make_mutable(&base, base_expr)?;
+                if let Some(map) = base.downcast_object_ref::<MutDict>() {
+                    map.write().insert(Value::from(&**name), value);
+                }
+            }
+            ExprKind::Item(base_expr, key) => {
+                let key = self.strict(key)?;
+                let base = self.expr(base_expr)?;
+                let base = self.make_mutable(&base, base_expr)?;
+                if let Some(map) = base.downcast_object_ref::<MutDict>() {
+                    map.write().insert(key, value);
+                } else if let (Some(list), Some(index)) =
+                    (base.downcast_object_ref::<MutList>(), key.as_usize())
+                {
+                    if let Some(slot) = list.write().get_mut(index) {
+                        *slot = value;
+                    }
+                }
+            }
+            // the result of an expression: nobody else can see the change
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What follows from an attribute of a marker: the marker.
+fn chain(base: &Value) -> Option<Value> {
+    crate::value::marker(base).map(|_| base.clone())
+}
+
+fn missing(base: &Value, key: &Value, at: Place) -> Value {
+    let name = crate::text::to_str(key);
+    let message = format!("object of type '{}' has no attribute {}", type_name(base), crate::text::repr(key));
+    error_value(TemplateError::undefined(name, message).at(at.line, at.start as usize..at.end as usize))
+}
+
+fn place(error: TemplateError, expr: &Expr) -> TemplateError {
+    error.at(expr.place.line, expr.place.start as usize..expr.place.end as usize)
+}
+
+fn compare(cmp: Cmp, left: &Value, right: &Value) -> Result<bool> {
+    let order =
+        |sign: &str, wanted: fn(Ordering) -> bool| Ok(ops::compare(sign, left, right)?.is_some_and(wanted));
+    match cmp {
+        Cmp::Eq => Ok(ops::equal(left, right)),
+        Cmp::Ne => Ok(!ops::equal(left, right)),
+        Cmp::Lt => order("<", Ordering::is_lt),
+        Cmp::Le => order("<=", Ordering::is_le),
+        Cmp::Gt => order(">", Ordering::is_gt),
+        Cmp::Ge => order(">=", Ordering::is_ge),
+        Cmp::In => ops::contains(right, left),
+        Cmp::NotIn => ops::contains(right, left).map(|found| !found),
+    }
+}

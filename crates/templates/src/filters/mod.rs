@@ -1,0 +1,48 @@
+//! The filters, grouped by what they work on. Each group is one visible table.
+
+use crate::args::Args;
+use crate::eval::Eval;
+use crate::ops::Result;
+use minijinja::Value;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+mod basic;
+pub(crate) mod random;
+
+/// What a filter is called as.
+pub(crate) type Call = fn(&mut Eval<'_>, Value, Args) -> Result;
+
+/// A registered filter.
+#[derive(Clone, Copy)]
+pub(crate) struct Filter {
+    pub(crate) call: Call,
+    /// Looks at missing and unknown values itself instead of failing on them.
+    pub(crate) lazy: bool,
+}
+
+/// A group's table.
+pub(crate) type Table = &'static [(&'static str, Call)];
+
+/// Filters that take missing values as they are.
+const LAZY: [&str; 4] = ["default", "d", "mandatory", "type_debug"];
+
+static ALL: LazyLock<HashMap<&'static str, Filter>> = LazyLock::new(|| {
+    [basic::TABLE]
+        .into_iter()
+        .flatten()
+        .map(|(name, call)| (*name, Filter { call: *call, lazy: LAZY.contains(name) }))
+        .collect()
+});
+
+pub(crate) fn find(name: &str) -> Option<Filter> {
+    ALL.get(name).copied()
+}
+
+pub(crate) fn exists(name: &str) -> bool {
+    ALL.contains_key(name)
+}
+
+pub(crate) fn names() -> Vec<&'static str> {
+    ALL.keys().copied().collect()
+}

@@ -1,0 +1,377 @@
+//! The entry points.
+
+use crate::compile;
+use crate::error::{ErrorKind, TemplateError};
+use crate::eval::Eval;
+use crate::ir::{Bare, Program, Stmt};
+use crate::ops::Result;
+use crate::scope::{FileContext, Lookups, Scope};
+use crate::stmt::Out;
+use crate::value::{View, finalize, type_name, view};
+use minijinja::Value;
+use minijinja::syntax::SyntaxConfig;
+use std::borrow::Borrow;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Templates within templates within templates: deeper is a loop nobody noticed.
+const MAX_NESTING: usize = 40;
+
+/// Compiled texts kept; beyond it the cache starts afresh.
+const CACHE_LIMIT: usize = 50_000;
+
+/// Renders and evaluates; shared by all hosts and threads, caches compiled templates by their text.
+pub struct Templater {
+    host: Arc<dyn Lookups>,
+    texts: [Cache<Arc<str>, Program>; 2],
+    expressions: Cache<Arc<str>, Bare>,
+    files: Cache<FileKey, Program>,
+}
+
+/// How [`Templater::render_str`] treats a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RenderOptions {
+    /// Backslashes in the string literals of `{{ }}` stand for themselves, as in every YAML value; false
+    /// where they are escapes (template files, the `template` lookup).
+    pub literal_escapes: bool,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        Self { literal_escapes: true }
+    }
+}
+
+/// The options of a template file: those of the `template` module, then the file's own `#jinja2:` header.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileOptions {
+    /// Directories searched for includes, imports and parents, in order.
+    pub search: Vec<PathBuf>,
+    /// Remove the first newline after a block (default true).
+    pub trim_blocks: bool,
+    /// Remove blanks before a block that starts a line (default false).
+    pub lstrip_blocks: bool,
+    /// Keep the newline at the end of the file (default true).
+    pub keep_trailing_newline: bool,
+    /// What ends lines in the output: `\n` (default), `\r\n` or `\r`.
+    pub newline_sequence: String,
+    /// Default `{{`.
+    pub variable_start_string: String,
+    /// Default `}}`.
+    pub variable_end_string: String,
+    /// Default `{%`.
+    pub block_start_string: String,
+    /// Default `%}`.
+    pub block_end_string: String,
+    /// Default `{#`.
+    pub comment_start_string: String,
+    /// Default `#}`.
+    pub comment_end_string: String,
+    /// String literals in `{{ }}` keep their backslashes (default false for files).
+    pub literal_escapes: bool,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self {
+            search: Vec::new(),
+            trim_blocks: true,
+            lstrip_blocks: false,
+            keep_trailing_newline: true,
+            newline_sequence: "\n".to_owned(),
+            variable_start_string: "{{".to_owned(),
+            variable_end_string: "}}".to_owned(),
+            block_start_string: "{%".to_owned(),
+            block_end_string: "%}".to_owned(),
+            comment_start_string: "{#".to_owned(),
+            comment_end_string: "#}".to_owned(),
+            literal_escapes: false,
+        }
+    }
+}
+
+impl FileOptions {
+    fn syntax(&self) -> Result<SyntaxConfig> {
+        SyntaxConfig::builder()
+            .variable_delimiters(self.variable_start_string.clone(), self.variable_end_string.clone())
+            .block_delimiters(self.block_start_string.clone(), self.block_end_string.clone())
+            .comment_delimiters(self.comment_start_string.clone(), self.comment_end_string.clone())
+            .trim_blocks(self.trim_blocks)
+            .lstrip_blocks(self.lstrip_blocks)
+            .keep_trailing_newline(self.keep_trailing_newline)
+            .build()
+            .map_err(|error| {
+                TemplateError::new(
+                    ErrorKind::Syntax,
+                    format!("these template delimiters cannot be used: {error}"),
+                )
+            })
+    }
+}
+
+/// What a text is, for [`Templater::check_syntax`] and [`Templater::references`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A YAML value that may hold templates.
+    Text,
+    /// A bare expression (`when`, `until`, …).
+    Expression,
+    /// A template file.
+    File,
+}
+
+impl std::fmt::Debug for Templater {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Templater")
+    }
+}
+
+impl Templater {
+    /// A templater that asks `host` for lookups and files.
+    pub fn new(host: Arc<dyn Lookups>) -> Self {
+        Self { host, texts: Default::default(), expressions: Cache::default(), files: Cache::default() }
+    }
+
+    /// The value of a text from YAML. A text that is exactly one `{{ expression }}` keeps its type; several
+    /// parts make a string. A text without templates comes back as it is.
+    ///
+    /// # Errors
+    /// The text is no valid template, or its evaluation fails.
+    pub fn render_str(&self, text: &str, scope: &Arc<dyn Scope>, options: &RenderOptions) -> Result<Value> {
+        if !is_template(text) {
+            return Ok(Value::from(text));
+        }
+        let program = self.compile_text(text, options.literal_escapes)?;
+        nested(|| {
+            let mut eval = Eval::new(self, scope, program.mutates);
+            // the usual text is one `{{ }}`: no output to collect
+            let value = match &program.body[..] {
+                [Stmt::Emit(expr)] => {
+                    let value = eval.expr(expr)?;
+                    finalize(&value).map_err(|error| {
+                        error.at(expr.place.line, expr.place.start as usize..expr.place.end as usize)
+                    })?
+                }
+                _ => {
+                    let mut out = Out::default();
+                    eval.program(&program, &mut out)?;
+                    let value = out.into_value();
+                    finalize(&value)?
+                }
+            };
+            Ok(match (text.ends_with('\n'), value.as_str()) {
+                (true, Some(rendered)) => Value::from(format!("{rendered}\n")),
+                _ => value,
+            })
+        })
+    }
+
+    /// The value of a bare expression, as in `until:` or `failed_when:`.
+    ///
+    /// # Errors
+    /// The expression is not valid, or its evaluation fails.
+    pub fn eval(&self, expression: &str, scope: &Arc<dyn Scope>) -> Result<Value> {
+        let bare = self.compile_expression(expression)?;
+        nested(|| {
+            let value = Eval::new(self, scope, bare.mutates).expr(&bare.expr)?;
+            finalize(&value).map_err(|error| {
+                error.at(bare.expr.place.line, bare.expr.place.start as usize..bare.expr.place.end as usize)
+            })
+        })
+    }
+
+    /// The answer of a condition, as in `when:`. A text with `{{ }}` is rendered first.
+    ///
+    /// # Errors
+    /// As [`Templater::eval`], and when the result is not a boolean.
+    pub fn eval_condition(&self, expression: &str, scope: &Arc<dyn Scope>) -> Result<bool> {
+        let value = if is_template(expression) {
+            self.render_str(expression, scope, &RenderOptions::default())
+        } else {
+            self.eval(expression, scope)
+        };
+        let value = value.map_err(|mut error| {
+            if !matches!(error.kind, ErrorKind::Syntax | ErrorKind::Unknown { .. }) {
+                error.message = format!("Error while evaluating conditional: {}", error.message);
+            }
+            error
+        })?;
+        condition(&value)
+    }
+
+    /// Renders a template file to text. `name` is its path, used in messages. A `#jinja2:` header overrides
+    /// `options`.
+    ///
+    /// # Errors
+    /// The file (or one it includes) is no valid template, or its evaluation fails.
+    pub fn render_file(
+        &self,
+        name: &str,
+        source: &str,
+        scope: &Arc<dyn Scope>,
+        options: &FileOptions,
+    ) -> Result<String> {
+        let named = |mut error: TemplateError| {
+            if error.template.is_none() {
+                error.template = Some(name.to_owned());
+            }
+            error
+        };
+        let program = self.compile_file(source, options).map_err(named)?;
+        let (_, options) = crate::header::split(source, options)?;
+        let newline = options.newline_sequence.clone();
+        let file = FileContext { search: options.search.clone(), options };
+        let text = nested(|| {
+            let mut eval = Eval::new(self, scope, program.mutates);
+            eval.file = Some(&file);
+            let mut out = Out::default();
+            eval.program(&program, &mut out)?;
+            out.into_text()
+        })
+        .map_err(named)?;
+        Ok(if newline == "\n" { text } else { text.replace("\r\n", "\n").replace('\n', &newline) })
+    }
+
+    /// Is the text a valid template (or expression) whose filters and tests all exist? Evaluates nothing.
+    ///
+    /// # Errors
+    /// It is not; the error carries the place within the text.
+    pub fn check_syntax(&self, text: &str, kind: Kind) -> Result<()> {
+        match kind {
+            Kind::Text if !is_template(text) => Ok(()),
+            Kind::Text => self.compile_text(text, true).map(|_| ()),
+            Kind::Expression if is_template(text) => self.compile_text(text, true).map(|_| ()),
+            Kind::Expression => self.compile_expression(text).map(|_| ()),
+            Kind::File => self.compile_file(text, &FileOptions::default()).map(|_| ()),
+        }
+    }
+
+    /// The known filter that looks most like `name`.
+    pub fn suggest_filter(&self, name: &str) -> Option<String> {
+        crate::names::nearest(name, &crate::filters::names())
+    }
+
+    /// The known test that looks most like `name`.
+    pub fn suggest_test(&self, name: &str) -> Option<String> {
+        crate::names::nearest(name, &crate::tests::names())
+    }
+
+    pub(crate) fn host(&self) -> &dyn Lookups {
+        &*self.host
+    }
+
+    pub(crate) fn compile_text(&self, text: &str, literal_escapes: bool) -> Result<Arc<Program>> {
+        self.texts[usize::from(literal_escapes)].get(text, || {
+            let syntax = FileOptions { keep_trailing_newline: false, ..FileOptions::default() }.syntax()?;
+            compile::program(text, syntax, literal_escapes)
+        })
+    }
+
+    pub(crate) fn compile_expression(&self, text: &str) -> Result<Arc<Bare>> {
+        self.expressions.get(text, || compile::expression(text))
+    }
+
+    pub(crate) fn compile_file(&self, source: &str, options: &FileOptions) -> Result<Arc<Program>> {
+        let (body, options) = crate::header::split(source, options)?;
+        let skipped = source.len() - body.len();
+        self.files
+            .get(
+                &FileKey {
+                    options: FileOptions { search: Vec::new(), ..options.clone() },
+                    body: Arc::from(body),
+                },
+                || compile::program(body, options.syntax()?, options.literal_escapes),
+            )
+            .map_err(|mut error| {
+                // places count from the start of the file, header included
+                if skipped > 0 {
+                    error.line = error.line.map(|line| line + 1);
+                    error.range = error.range.clone().map(|range| range.start + skipped..range.end + skipped);
+                }
+                error
+            })
+    }
+}
+
+fn condition(value: &Value) -> Result<bool> {
+    match view(value) {
+        View::Bool(flag) => Ok(flag),
+        View::Marker(marker) => Err(marker.error()),
+        _ => {
+            let truth = crate::ops::truth(value)?;
+            Err(TemplateError::runtime(format!(
+                "Conditional result ({}) was derived from value of type '{}'. Conditionals must have a boolean result.",
+                if truth { "True" } else { "False" },
+                type_name(value)
+            )))
+        }
+    }
+}
+
+/// Does the text hold a template?
+pub fn is_template(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.windows(2).any(|pair| pair[0] == b'{' && matches!(pair[1], b'{' | b'%' | b'#'))
+}
+
+thread_local! {
+    static NESTING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One template inside another (a variable whose value is a template), with a limit.
+fn nested<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let depth = NESTING.get();
+    if depth >= MAX_NESTING {
+        return Err(TemplateError::new(
+            ErrorKind::Recursion,
+            format!("templates are nested more than {MAX_NESTING} levels deep"),
+        ));
+    }
+    NESTING.set(depth + 1);
+    let result = run();
+    NESTING.set(depth);
+    result
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FileKey {
+    options: FileOptions,
+    body: Arc<str>,
+}
+
+impl From<&FileKey> for FileKey {
+    fn from(key: &FileKey) -> Self {
+        key.clone()
+    }
+}
+
+struct Cache<K, V>(RwLock<HashMap<K, Arc<V>>>);
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Hash + Eq, V> Cache<K, V> {
+    fn get<Q>(&self, key: &Q, make: impl FnOnce() -> Result<V>) -> Result<Arc<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        for<'a> &'a Q: Into<K>,
+    {
+        if let Some(found) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return Ok(found.clone());
+        }
+        let made = Arc::new(make()?);
+        let mut cache = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE_LIMIT {
+            cache.clear();
+        }
+        cache.insert(key.into(), made.clone());
+        Ok(made)
+    }
+}

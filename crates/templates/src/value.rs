@@ -1,0 +1,341 @@
+//! Values: minijinja's, plus the markers that travel in them (undefined, unknown, omit, errors).
+
+use crate::error::TemplateError;
+use indexmap::IndexMap;
+use minijinja::Value;
+use minijinja::value::{DynObject, Object, ObjectRepr, Tuple, ValueKind};
+use std::fmt;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// A dict as it is built here: keys in insertion order.
+pub type Dict = IndexMap<Value, Value>;
+
+/// A value that stands for something that is not there. It may be passed around and asked whether it is
+/// defined; every real use fails with its error.
+#[derive(Debug, Clone)]
+pub(crate) enum Marker {
+    /// Missing, or defined by something that failed.
+    Failed(TemplateError),
+    /// Exists only once changes are applied.
+    Unknown(String),
+}
+
+impl Object for Marker {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
+    }
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &**self {
+            Marker::Failed(_) => f.write_str("<undefined>"),
+            Marker::Unknown(reason) => write!(f, "<unknown until applied: {reason}>"),
+        }
+    }
+}
+
+impl Marker {
+    pub(crate) fn error(&self) -> TemplateError {
+        match self {
+            Marker::Failed(error) => error.clone(),
+            Marker::Unknown(reason) => TemplateError::unknown(reason.clone()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Omit;
+
+impl Object for Omit {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<Omit>")
+    }
+}
+
+/// The value of the variable `omit`: the engine drops arguments that have it.
+pub fn omit_value() -> Value {
+    Value::from_object(Omit)
+}
+
+/// Is it [`omit_value`]?
+pub fn is_omit(value: &Value) -> bool {
+    value.downcast_object_ref::<Omit>().is_some()
+}
+
+/// "Unknown until applied": what a dry run registers for results it cannot foresee. Attributes of it are
+/// unknown too; any other use fails with [`crate::ErrorKind::Unknown`].
+pub fn unknown_value(reason: impl Into<String>) -> Value {
+    Value::from_object(Marker::Unknown(reason.into()))
+}
+
+/// The reason of an [`unknown_value`].
+pub fn is_unknown(value: &Value) -> Option<String> {
+    match value.downcast_object_ref::<Marker>() {
+        Some(Marker::Unknown(reason)) => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+/// A value whose own template failed: it fails where it is used, not where it is stored. `is defined` and
+/// `default` treat it as missing if the error's kind is `Undefined`.
+pub fn error_value(error: TemplateError) -> Value {
+    Value::from_object(Marker::Failed(error))
+}
+
+/// The error behind a marker value (missing, failed or unknown); none for a real value.
+pub fn value_error(value: &Value) -> Option<TemplateError> {
+    marker(value).map(Marker::error)
+}
+
+pub(crate) fn marker(value: &Value) -> Option<&Marker> {
+    value.downcast_object_ref::<Marker>()
+}
+
+/// A list made by a list literal of a template that also calls mutating methods.
+#[derive(Debug)]
+pub(crate) struct MutList(RwLock<Vec<Value>>);
+
+impl MutList {
+    pub(crate) fn new(items: Vec<Value>) -> Self {
+        Self(RwLock::new(items))
+    }
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Vec<Value>> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Vec<Value>> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Object for MutList {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.read().get(key.as_usize()?).cloned()
+    }
+    fn enumerate(self: &Arc<Self>) -> minijinja::value::Enumerator {
+        minijinja::value::Enumerator::Seq(self.read().len())
+    }
+}
+
+/// A dict made by a dict literal (or `dict()`, `namespace()`) of a template that also changes dicts.
+#[derive(Debug)]
+pub(crate) struct MutDict {
+    map: RwLock<Dict>,
+    /// Made by `namespace()`: its attributes can be assigned.
+    pub(crate) namespace: bool,
+}
+
+impl MutDict {
+    pub(crate) fn new(map: Dict, namespace: bool) -> Self {
+        Self { map: RwLock::new(map), namespace }
+    }
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Dict> {
+        self.map.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Dict> {
+        self.map.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Object for MutDict {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.read().get(key).cloned()
+    }
+    fn enumerate(self: &Arc<Self>) -> minijinja::value::Enumerator {
+        minijinja::value::Enumerator::Values(self.read().keys().cloned().collect())
+    }
+}
+
+/// A value seen the way Python sees it.
+pub(crate) enum View<'a> {
+    None,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Str(&'a str),
+    Bytes(&'a [u8]),
+    /// Lists, tuples and everything else with positions.
+    Seq(&'a DynObject),
+    Map(&'a DynObject),
+    /// Ranges, generators.
+    Iter,
+    Marker(&'a Marker),
+    /// What an inline `if` without `else` leaves behind: prints as nothing, is false, is not defined.
+    Absent,
+    /// Functions, macros, dates, omit.
+    Other,
+}
+
+pub(crate) fn view(value: &Value) -> View<'_> {
+    match value.kind() {
+        ValueKind::None => View::None,
+        ValueKind::Bool => View::Bool(value.is_true()),
+        ValueKind::Number => {
+            if value.is_integer() {
+                i128::try_from(value.clone()).map_or(View::Other, View::Int)
+            } else {
+                f64::try_from(value.clone()).map_or(View::Other, View::Float)
+            }
+        }
+        ValueKind::String => value.as_str().map_or(View::Other, View::Str),
+        ValueKind::Bytes => value.as_bytes().map_or(View::Other, View::Bytes),
+        ValueKind::Seq => value.as_object().map_or(View::Other, View::Seq),
+        ValueKind::Map => value.as_object().map_or(View::Other, View::Map),
+        ValueKind::Iterable => View::Iter,
+        ValueKind::Undefined => View::Absent,
+        _ => marker(value).map_or(View::Other, View::Marker),
+    }
+}
+
+/// Python's name of the type, as Ansible's messages and `type_debug` say it.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match view(value) {
+        View::None => "NoneType",
+        View::Bool(_) => "bool",
+        View::Int(_) => "int",
+        View::Float(_) => "float",
+        View::Str(_) => "str",
+        View::Bytes(_) => "bytes",
+        View::Seq(_) if value.is_tuple() => "tuple",
+        View::Seq(_) => "list",
+        View::Map(_) => "dict",
+        View::Iter => "range",
+        View::Absent => "Undefined",
+        View::Marker(Marker::Failed(_)) => "UndefinedMarker",
+        View::Marker(Marker::Unknown(_)) => "Unknown",
+        View::Other if is_omit(value) => "Omit",
+        View::Other => crate::time::type_name(value).unwrap_or("function"),
+    }
+}
+
+/// An integer of any size as the smallest representation.
+pub(crate) fn int(value: i128) -> Value {
+    i64::try_from(value).map_or_else(|_| Value::from(value), Value::from)
+}
+
+pub(crate) fn list(items: Vec<Value>) -> Value {
+    Value::from(items)
+}
+
+pub(crate) fn tuple(items: Vec<Value>) -> Value {
+    Value::from(Tuple::new(items))
+}
+
+pub(crate) fn dict(map: Dict) -> Value {
+    Value::from(map)
+}
+
+pub(crate) fn none() -> Value {
+    Value::from(())
+}
+
+/// The items of a dict, in order.
+pub(crate) fn pairs(map: &DynObject) -> Vec<(Value, Value)> {
+    map.try_iter_pairs().into_iter().flatten().collect()
+}
+
+/// The items of a list, tuple or iterable; the keys of a dict. Nothing for scalars.
+pub(crate) fn items(value: &Value) -> Option<Vec<Value>> {
+    match view(value) {
+        View::Seq(_) | View::Iter => value.try_iter().ok().map(Iterator::collect),
+        View::Map(map) => Some(pairs(map).into_iter().map(|(key, _)| key).collect()),
+        _ => None,
+    }
+}
+
+/// JSON's view of a value: maps and lists deeply, other keys as text, bytes as text, omit and markers as
+/// null. Integers and floats are kept exactly; integers beyond 64 bits and nan/inf become strings.
+pub fn to_json(value: &Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match view(value) {
+        View::None | View::Marker(_) | View::Absent => Json::Null,
+        View::Bool(flag) => Json::Bool(flag),
+        View::Int(number) => match (i64::try_from(number), u64::try_from(number)) {
+            (Ok(small), _) => Json::from(small),
+            (_, Ok(big)) => Json::from(big),
+            _ => Json::String(number.to_string()),
+        },
+        View::Float(number) => serde_json::Number::from_f64(number)
+            .map_or_else(|| Json::String(crate::text::float(number)), Json::Number),
+        View::Str(text) => Json::String(text.to_owned()),
+        View::Bytes(bytes) => Json::String(String::from_utf8_lossy(bytes).into_owned()),
+        View::Seq(_) | View::Iter => {
+            Json::Array(items(value).unwrap_or_default().iter().map(to_json).collect())
+        }
+        View::Map(map) => Json::Object(
+            pairs(map).iter().map(|(key, value)| (crate::text::to_str(key), to_json(value))).collect(),
+        ),
+        View::Other if is_omit(value) => Json::Null,
+        View::Other => Json::String(crate::text::to_str(value)),
+    }
+}
+
+/// The template value of a JSON value.
+pub fn from_json(json: serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Null => none(),
+        Json::Bool(flag) => Value::from(flag),
+        Json::Number(number) => {
+            if let Some(number) = number.as_i64() {
+                Value::from(number)
+            } else if let Some(number) = number.as_u64() {
+                Value::from(number)
+            } else {
+                Value::from(number.as_f64().unwrap_or(f64::NAN))
+            }
+        }
+        Json::String(text) => Value::from(text),
+        Json::Array(items) => list(items.into_iter().map(from_json).collect()),
+        Json::Object(map) => {
+            dict(map.into_iter().map(|(key, value)| (Value::from(key), from_json(value))).collect())
+        }
+    }
+}
+
+/// Lists, tuples and dicts made while evaluating, as plain values: mutable ones frozen, tuples as lists, the
+/// first marker inside as its error. Values that came whole from a [`crate::Scope`] need no such pass.
+pub(crate) fn finalize(value: &Value) -> Result<Value, TemplateError> {
+    match view(value) {
+        View::Marker(Marker::Unknown(_)) => Ok(value.clone()),
+        View::Marker(marker) => Err(marker.error()),
+        View::Absent => Err(TemplateError::undefined(
+            "",
+            "the inline if-expression evaluated to false and no else section was defined",
+        )),
+        _ if is_plain(value) => Ok(value.clone()),
+        View::Seq(_) | View::Iter => {
+            let items: Vec<Value> = items(value).unwrap_or_default();
+            let kept = items.iter().filter(|item| !is_omit(item)).map(finalize);
+            Ok(list(kept.collect::<Result<_, _>>()?))
+        }
+        View::Map(map) => Ok(dict(
+            pairs(map)
+                .into_iter()
+                .filter(|(_, value)| !is_omit(value))
+                .map(|(key, value)| Ok((finalize(&key)?, finalize(&value)?)))
+                .collect::<Result<_, TemplateError>>()?,
+        )),
+        _ => Ok(value.clone()),
+    }
+}
+
+/// Lists and dicts of scalars, lists and dicts all the way down: nothing to convert, nothing hidden.
+fn is_plain(value: &Value) -> bool {
+    match view(value) {
+        View::None | View::Bool(_) | View::Int(_) | View::Float(_) | View::Str(_) | View::Bytes(_) => true,
+        View::Seq(_) => {
+            value.downcast_object_ref::<Vec<Value>>().is_some_and(|items| items.iter().all(is_plain))
+        }
+        View::Map(_) => value
+            .downcast_object_ref::<Dict>()
+            .is_some_and(|map| map.iter().all(|(key, value)| is_plain(key) && is_plain(value))),
+        _ => false,
+    }
+}
