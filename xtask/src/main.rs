@@ -1,7 +1,10 @@
 //! `cargo xtask`: the chores of this repository. One file per subcommand.
 
+mod ci_setup;
+mod demo;
 mod fleet;
 mod say;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -18,11 +21,20 @@ struct Cli {
 enum Task {
     /// Boot and remove throw-away Debian and Ubuntu hosts
     Fleet(fleet::Args),
+    /// Install what the end-to-end tests and the benches call
+    Tools(tools::Args),
+    /// Install the cargo tools that `make test` calls
+    CiSetup,
+    /// Make a TLS reverse proxy out of a fresh host, and show that it is one
+    Demo,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Fleet(args) => fleet::run(args),
+        Task::Tools(args) => tools::run(&args),
+        Task::CiSetup => ci_setup::run(),
+        Task::Demo => demo::run(),
     };
     match done {
         Ok(code) => code,

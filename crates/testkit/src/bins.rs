@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::run;
 
-/// The static release build of the echo backend, which runs on any Linux host of this architecture.
+/// A static build of the echo backend, which runs on any Linux host of this architecture.
 ///
 /// # Errors
 /// If it does not build.
@@ -15,9 +15,9 @@ pub fn echo_backend() -> Result<PathBuf> {
     let target = host_triple()?;
     let mut command = cargo("echo-backend");
     // The environment variable rather than a config file: it must not reach any other build.
-    command.args(["--release", "--target", &target]).env("RUSTFLAGS", "-C target-feature=+crt-static");
+    command.args(["--target", &target]).env("RUSTFLAGS", "-C target-feature=+crt-static");
     run::check(&mut command).context("cannot build the echo backend")?;
-    Ok(target_dir().join(target).join("release/echo-backend"))
+    Ok(target_dir().join(target).join("debug/echo-backend"))
 }
 
 /// A debug build of one of the testkit's programs, for this machine.
@@ -43,6 +43,8 @@ fn cargo(bin: &str) -> Command {
     command.args(["build", "--quiet", "--package", "provision-testkit", "--no-default-features"]);
     command.args(["--bin", bin, "--target-dir"]);
     command.arg(target_dir()).env_remove("CARGO_BUILD_TARGET").env_remove("RUSTFLAGS");
+    // Nobody debugs these; they are copied to hosts.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_PROFILE_DEV_STRIP", "symbols");
     command
 }
 

@@ -1,9 +1,12 @@
 //! Programs from Debian that the fleet and the tests call: installed when we may, named when we may not.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
 
+use crate::fleet::Dirs;
 use crate::run;
 
 /// A program (or any file) and the Debian package that has it.
@@ -26,22 +29,57 @@ pub const FLEET: &[Tool] = &[
     Tool { file: "/usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
 ];
 
-/// The outside judges of the end-to-end tests.
+/// Programs that the end-to-end tests judge a host with from outside.
 pub const JUDGES: &[Tool] = &[
     Tool { file: "curl", package: "curl" },
     Tool { file: "openssl", package: "openssl" },
     Tool { file: "nmap", package: "nmap" },
     Tool { file: "pebble", package: "pebble" },
-    Tool { file: "/usr/lib/python3/dist-packages/pip", package: "python3-pip" },
-    Tool { file: "/usr/lib/python3.11/ensurepip", package: "python3-venv" },
+    Tool { file: "pebble-challtestsrv", package: "pebble" },
 ];
+
+/// Judges written in Python, pinned, because their verdicts are part of the tests.
+const PYTHON_JUDGES: &[&str] = &["sslyze==6.3.1", "websockets==15.0.1", "gixy-ng==0.2.59"];
+/// What the benches compare with.
+const PYTHON_ORACLES: &[&str] = &["ansible-core==2.19.*", "pyinfra==3.*"];
+
+/// Installs the judges. Returns the `bin` directory of those written in Python: `sslyze`, `gixy`, `python` with `websockets`.
+///
+/// # Errors
+/// If something is missing and cannot be installed.
+pub fn judges() -> Result<PathBuf> {
+    let dirs = Dirs::new()?;
+    {
+        let _lock = dirs.lock("tools")?;
+        ensure(JUDGES)?;
+    }
+    venv(&dirs, "judges", PYTHON_JUDGES)
+}
+
+/// Installs what the benches compare with: `ansible-playbook` and `pyinfra` in the returned directory.
+///
+/// # Errors
+/// If they cannot be installed.
+pub fn oracles() -> Result<PathBuf> {
+    venv(&Dirs::new()?, "oracles", PYTHON_ORACLES)
+}
 
 /// Makes sure all of `tools` are there, installing what is missing when running as root on a Debian-like machine.
 ///
 /// # Errors
 /// If something is missing and cannot be installed; the message says what to install.
 pub fn ensure(tools: &[Tool]) -> Result<()> {
-    let mut packages: Vec<&str> = tools.iter().filter(|t| !present(t)).map(|t| t.package).collect();
+    let missing: Vec<&str> = tools.iter().filter(|t| !present(t)).map(|t| t.package).collect();
+    install(&missing)?;
+    let still: Vec<&str> = tools.iter().filter(|t| !present(t)).map(|t| t.file).collect();
+    if !still.is_empty() {
+        bail!("installed {}, but {} is still missing", missing.join(" "), still.join(", "));
+    }
+    Ok(())
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let mut packages = packages.to_vec();
     packages.dedup();
     if packages.is_empty() {
         return Ok(());
@@ -52,16 +90,33 @@ pub fn ensure(tools: &[Tool]) -> Result<()> {
     }
     let mut install = run::cmd("apt-get", ["install", "-qq", "-y", "--no-install-recommends"]);
     install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive");
-    // Lists may be absent (a container image) or old; ask for them only when the first try fails.
+    // Lists may be absent (a container image) or old; ask for new ones only when the first try fails.
     if !run::output(&mut install)?.ok() {
         run::check(&mut run::cmd("apt-get", ["update", "-qq"]))?;
         run::check(&mut install).with_context(|| format!("cannot install {wanted}"))?;
     }
-    let still: Vec<&str> = tools.iter().filter(|t| !present(t)).map(|t| t.file).collect();
-    if !still.is_empty() {
-        bail!("installed {wanted}, but {} is still missing", still.join(", "));
-    }
     Ok(())
+}
+
+/// A Python environment in the cache directory, named by what is in it.
+fn venv(dirs: &Dirs, name: &str, requirements: &[&str]) -> Result<PathBuf> {
+    let hash = hex::encode(&Sha256::digest(requirements.join("\n"))[..6]);
+    let dir = dirs.tools().join(format!("{name}-{hash}"));
+    let bin = dir.join("bin");
+    let _lock = dirs.lock(name)?;
+    let done = dir.join("complete");
+    if done.exists() {
+        return Ok(bin);
+    }
+    if !run::output(&mut run::cmd("python3", ["-c", "import ensurepip, venv"]))?.ok() {
+        install(&["python3", "python3-venv"])?;
+    }
+    run::check(run::cmd("python3", ["-m", "venv", "--clear"]).arg(&dir))?;
+    let mut pip = run::cmd(&bin.join("pip").to_string_lossy(), ["install", "--quiet"]);
+    run::check(pip.args(requirements))
+        .with_context(|| format!("cannot install {}", requirements.join(" ")))?;
+    fs::write(done, "")?;
+    Ok(bin)
 }
 
 fn present(tool: &Tool) -> bool {

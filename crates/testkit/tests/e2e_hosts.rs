@@ -129,3 +129,24 @@ fn several_at_once_with_a_layer() {
     hosts[0].sh(&ping).expect("hosts reach each other");
     hosts[2].sh("apt-get update -qq && apt-get install -qq -y --no-install-recommends tree").unwrap();
 }
+
+#[test]
+fn the_backend_says_what_arrived() {
+    let host = Host::boot(Distro::Bookworm).unwrap();
+    host.install_backend(&["0.0.0.0:8080"]).unwrap();
+    let url = format!("http://{}:8080/a/b?c=1", host.ip());
+    let start = Instant::now();
+    let said = loop {
+        let curl =
+            Command::new("curl").args(["-sS", "-d", "12345", "-H", "X-Some: thing", &url]).output().unwrap();
+        if curl.status.success() {
+            break String::from_utf8(curl.stdout).unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{curl:?}");
+    };
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["method"], "POST");
+    assert_eq!(said["path"], "/a/b?c=1");
+    assert_eq!(said["headers"]["x-some"], "thing");
+    assert_eq!(said["body_bytes"], 5);
+}

@@ -171,6 +171,14 @@ impl Host {
         inventory::yaml("proxies", &[&self.machine], user, &self.ssh_key(), &self.known_hosts())
     }
 
+    /// Builds the echo backend and installs it as a service that listens on `addresses`, such as `127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// If it does not build or does not start.
+    pub fn install_backend(&self, addresses: &[&str]) -> Result<()> {
+        self.machine.install_backend(&crate::bins::echo_backend()?, addresses)
+    }
+
     /// Mounts an empty tmpfs of `size_kib` KiB on `path` inside, which is made if need be: a disk that fills up.
     ///
     /// # Errors

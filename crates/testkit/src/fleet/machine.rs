@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -43,6 +43,9 @@ impl Machine {
 
     pub fn name(&self) -> String {
         format!("h{}", self.number)
+    }
+    pub fn ip(&self) -> Ipv4Addr {
+        self.net.ip(self.number)
     }
     pub fn root(&self) -> PathBuf {
         self.dir.join("root")
@@ -125,6 +128,25 @@ impl Machine {
         let mut command = run::cmd("nsenter", ["-t", &init.to_string(), "-a", "-r", "-w", "--"]);
         command.args(argv).env_clear().env("PATH", run::PATH).env("HOME", "/root").env("LC_ALL", "C.UTF-8");
         run::output(&mut command)
+    }
+
+    /// Installs the echo backend as a service that starts at boot, listening on `addresses`; it must be built before
+    /// ([`crate::bins::echo_backend`]).
+    pub fn install_backend(&self, binary: &Path, addresses: &[&str]) -> Result<()> {
+        let root = self.root();
+        let service = format!(
+            "[Unit]\nDescription=Echo backend\n\n[Service]\nExecStart=/usr/local/bin/echo-backend {}\nDynamicUser=yes\n\n\
+             [Install]\nWantedBy=multi-user.target\n",
+            addresses.join(" ")
+        );
+        fs::copy(binary, root.join("usr/local/bin/echo-backend"))?;
+        fs::write(root.join("etc/systemd/system/echo-backend.service"), service)?;
+        let ran =
+            self.exec(&["sh", "-ec", "systemctl daemon-reload; systemctl enable -q --now echo-backend"])?;
+        if !ran.ok() {
+            bail!("the echo backend does not start on {}: {}", self.name(), ran.stderr.trim());
+        }
+        Ok(())
     }
 
     /// A clean reboot, with everything on disk kept. Returns when the machine is back.
