@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use provision_testkit::fleet::{Distro, Host, Layer, Options};
+use provision_testkit::wss::Client;
 
 fn ssh(host: &Host, user: &str, command: &str) -> std::process::Output {
     let mut ssh = Command::new("ssh");
@@ -149,4 +150,43 @@ fn the_backend_says_what_arrived() {
     assert_eq!(said["path"], "/a/b?c=1");
     assert_eq!(said["headers"]["x-some"], "thing");
     assert_eq!(said["body_bytes"], 5);
+}
+
+#[test]
+fn websockets_over_tls_go_to_those_we_trust() {
+    let options = Options { layer: Some(Layer::NGINX), ..Options::of(Distro::Bookworm) };
+    let host = Host::boot_with(&options).unwrap();
+    host.install_backend(&["127.0.0.1:8080"]).unwrap();
+    let make = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=$1 -addext subjectAltName=DNS:$1 \
+        -keyout /etc/ssl/private/$1.key -out /etc/ssl/certs/$1.crt";
+    for name in ["app.example.test", "other.example.test"] {
+        let ran = host.exec(&["sh", "-ec", make, "sh", name]).unwrap();
+        assert!(ran.ok(), "{ran:?}");
+    }
+    let site = "server { listen 443 ssl; server_name app.example.test;
+        ssl_certificate /etc/ssl/certs/app.example.test.crt; ssl_certificate_key /etc/ssl/private/app.example.test.key;
+        location / { proxy_pass http://127.0.0.1:8080; proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } }";
+    std::fs::write(host.root().join("etc/nginx/conf.d/app.conf"), site).unwrap();
+    host.sh("nginx -t -q; systemctl reload nginx").unwrap();
+
+    let https = (host.ip(), 443).into();
+    let trusted = host.root().join("etc/ssl/certs/app.example.test.crt");
+    let start = Instant::now();
+    let mut client = loop {
+        match Client::connect(https, "app.example.test", "/ws", &trusted) {
+            Ok(client) => break client,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(10), "{error:#}"),
+        }
+    };
+    assert_eq!(client.text("grüß dich").unwrap(), "grüß dich");
+    let bytes: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
+    assert_eq!(client.binary(&bytes).unwrap(), bytes);
+    client.ping().unwrap();
+
+    let other = host.root().join("etc/ssl/certs/other.example.test.crt");
+    let error = Client::connect(https, "app.example.test", "/ws", &other).err().expect("another certificate");
+    assert!(format!("{error:#}").contains("certificate"), "{error:#}");
+    let error = Client::connect(https, "wrong.example.test", "/ws", &trusted).err().expect("another name");
+    assert!(format!("{error:#}").contains("certificate"), "{error:#}");
 }
