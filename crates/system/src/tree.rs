@@ -6,12 +6,12 @@ mod walk;
 use crate::digest::{ALGORITHMS, hasher};
 use crate::{Attrs, FileKind, Meta, NewFile, SysError};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use walk::{Place, Walk};
+use walk::Place;
 
 /// What a tree reads of the machine below it. There is nothing here that could write.
 pub(crate) trait Below {
@@ -115,12 +115,17 @@ struct Inode {
 }
 
 /// The changes of a tree without what is below it.
-pub(crate) struct Nodes(Vec<Inode>);
+pub(crate) struct Nodes {
+    inodes: Vec<Inode>,
+    shared: HashMap<(u64, u64), usize>,
+}
 
 /// The tree. Inode 0 is the root.
 pub(crate) struct Tree<B> {
     below: B,
     inodes: Vec<Inode>,
+    /// Files of several names by device and number: a change through one name shows under the others.
+    shared: HashMap<(u64, u64), usize>,
 }
 
 impl<B: Below> Tree<B> {
@@ -132,16 +137,16 @@ impl<B: Below> Tree<B> {
         let maker = Maker { uid: 0, gid: 0, umask: 0, now: 0.0 };
         let meta = root.unwrap_or_else(|| fresh(FileKind::Dir, 0o755, maker, 0, 1));
         let body = Body::Dir { below: from, names: BTreeMap::new() };
-        Self { below, inodes: vec![Inode { meta, body }] }
+        Self { below, inodes: vec![Inode { meta, body }], shared: HashMap::new() }
     }
 
     /// A tree that another one's changes are in, over the same machine.
     pub fn with_nodes(below: B, nodes: Nodes) -> Self {
-        Self { below, inodes: nodes.0 }
+        Self { below, inodes: nodes.inodes, shared: nodes.shared }
     }
 
     pub fn into_nodes(self) -> Nodes {
-        Nodes(self.inodes)
+        Nodes { inodes: self.inodes, shared: self.shared }
     }
 
     pub fn below(&self) -> &B {
@@ -243,15 +248,17 @@ impl<B: Below> Tree<B> {
         if !with_content && !self.names_at(found)?.is_empty() {
             return Err(Errno::NOTEMPTY.into());
         }
+        self.unlink_below(&walk.path())?;
         let (parent, name) = self.own_parent(&walk)?;
         self.put(parent, name, None, now);
         Ok(())
     }
 
     pub fn rename(&mut self, from: &Path, to: &Path, now: f64) -> Result<(), Fail> {
+        // In the kernel's order: the ways there, then what is at their ends.
         let source = self.walk(from, false)?;
-        let moved = self.meta(source.found.as_ref().ok_or(Errno::NOENT)?).clone();
         let target = self.walk(to, false)?;
+        let moved = self.meta(source.found.as_ref().ok_or(Errno::NOENT)?).clone();
         if source.name.is_none() || target.name.is_none() {
             return Err(Errno::BUSY.into());
         }
@@ -261,6 +268,9 @@ impl<B: Below> Tree<B> {
         }
         if moved.is_dir() && target_path.len() > source_path.len() && target_path.starts_with(&source_path) {
             return Err(Errno::INVAL.into());
+        }
+        if source_path.len() > target_path.len() && source_path.starts_with(&target_path) {
+            return Err(Errno::NOTEMPTY.into());
         }
         if let Some(place) = &target.found {
             let there = self.meta(place);
@@ -283,7 +293,10 @@ impl<B: Below> Tree<B> {
     }
 
     pub fn symlink(&mut self, target: &Path, link: &Path, maker: Maker) -> Result<(), Fail> {
-        let walk = self.replaceable(link)?;
+        let walk = self.walk(link, false)?;
+        if walk.found.as_ref().is_some_and(|place| self.meta(place).is_dir()) {
+            return Err(Errno::ISDIR.into());
+        }
         let (parent, name) = self.own_parent(&walk)?;
         let id = self.add(FileKind::Symlink, 0o777, maker, parent, Body::Link(target.to_owned()));
         self.inodes[id].meta.size = target.as_os_str().len() as u64;
@@ -292,14 +305,21 @@ impl<B: Below> Tree<B> {
     }
 
     pub fn hard_link(&mut self, original: &Path, link: &Path, now: f64) -> Result<(), Fail> {
+        let walk = self.walk(link, false)?;
         let source = self.walk(original, false)?;
         let meta = self.meta(source.found.as_ref().ok_or(Errno::NOENT)?).clone();
+        if walk.found.as_ref().is_some_and(|place| self.meta(place).is_dir()) {
+            return Err(Errno::ISDIR.into());
+        }
         if meta.is_dir() {
             return Err(Errno::PERM.into());
         }
-        let walk = self.replaceable(link)?;
         if meta.dev != self.meta(&walk.parent).dev {
             return Err(Errno::XDEV.into());
+        }
+        let there = walk.found.as_ref().map(|place| self.meta(place));
+        if there.is_some_and(|there| (there.dev, there.ino) == (meta.dev, meta.ino)) {
+            return Ok(());
         }
         let id = self.own(&source.path())?;
         let (parent, name) = self.own_parent(&walk)?;
@@ -345,13 +365,24 @@ impl<B: Below> Tree<B> {
         Ok(())
     }
 
-    /// A walk to what a link may take the place of.
-    fn replaceable(&self, link: &Path) -> Result<Walk, Fail> {
-        let walk = self.walk(link, false)?;
-        match &walk.found {
-            Some(place) if self.meta(place).is_dir() => Err(Errno::ISDIR.into()),
-            _ => Ok(walk),
+    /// Takes the names in a directory that goes away from the link counts.
+    fn unlink_below(&mut self, dir: &[OsString]) -> Result<(), Fail> {
+        let mut dirs = vec![dir.to_vec()];
+        while let Some(dir) = dirs.pop() {
+            let place = self.existing(&absolute(&dir), false)?;
+            for name in self.names_at(&place)? {
+                let path = [&dir[..], &[name]].concat();
+                let child = self.existing(&absolute(&path), false)?;
+                let meta = self.meta(&child);
+                if meta.is_dir() {
+                    dirs.push(path);
+                } else if walk::several_names(meta) {
+                    let id = self.own(&path)?;
+                    self.inodes[id].meta.nlink -= 1;
+                }
+            }
         }
+        Ok(())
     }
 
     fn names_at(&self, place: &Place) -> Result<Vec<OsString>, Fail> {
@@ -413,6 +444,10 @@ impl<B: Below> Tree<B> {
         meta.mtime = now;
         meta.ctime = now;
     }
+}
+
+fn absolute(names: &[OsString]) -> PathBuf {
+    std::iter::once(OsStr::new("/")).chain(names.iter().map(OsString::as_os_str)).collect()
 }
 
 fn fresh(kind: FileKind, mode: u32, maker: Maker, id: usize, dev: u64) -> Meta {

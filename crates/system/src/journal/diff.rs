@@ -5,7 +5,7 @@ use super::{Mutation, Snapshot};
 use crate::{FileKind, text};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One entry of a result's `diff`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -205,6 +205,6 @@ fn content_list(dir: &Path, net: &[Entry<'_>]) -> Field {
     Field::Lists(lists)
 }
 
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     text::to_text(path.as_os_str())
 }

@@ -102,7 +102,7 @@ pub(super) fn umask() -> u32 {
 pub(super) fn strays() -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc/self/fdinfo") else { return Vec::new() };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // A shell's redirection takes one digit.
+    // A POSIX shell closes descriptors of one digit only; higher ones would take unsafe code.
     numbers.filter(|fd| (3..10).contains(fd) && inherited(*fd)).collect()
 }
 

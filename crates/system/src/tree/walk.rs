@@ -129,12 +129,19 @@ impl<B: Below> Tree<B> {
             },
         };
         let path = below.join(name);
-        Ok(self.below.lstat(&path)?.map(|meta| Place::Below(path, meta)))
+        Ok(self.below.lstat(&path)?.map(|meta| match self.shared.get(&(meta.dev, meta.ino)) {
+            Some(id) if several_names(&meta) => Place::Node(*id),
+            _ => Place::Below(path, meta),
+        }))
     }
 
     /// The inode of the directory a walk ended in and the name there, ready to be changed.
     pub(super) fn own_parent(&mut self, walk: &Walk) -> Result<(usize, OsString), Fail> {
         let name = walk.name.clone().ok_or(Errno::BUSY)?;
+        if walk.found.as_ref().is_some_and(|place| several_names(self.meta(place))) {
+            // What happens to this name shows in the link count of the others.
+            self.own(&walk.path())?;
+        }
         Ok((self.own(&walk.above)?, name))
     }
 
@@ -143,7 +150,13 @@ impl<B: Below> Tree<B> {
         let mut here = 0;
         for name in path {
             here = match self.child(&Place::Node(here), name)?.ok_or(Errno::NOENT)? {
-                Place::Node(id) => id,
+                Place::Node(id) => {
+                    // Another name of it may have been taken over before this one.
+                    if let Body::Dir { names, .. } = &mut self.inodes[here].body {
+                        names.insert(name.clone(), Some(id));
+                    }
+                    id
+                }
                 Place::Below(path, meta) => {
                     let body = match meta.kind {
                         FileKind::Dir => Body::Dir { below: Some(path), names: BTreeMap::new() },
@@ -152,6 +165,9 @@ impl<B: Below> Tree<B> {
                         _ => Body::Other,
                     };
                     let id = self.inodes.len();
+                    if several_names(&meta) {
+                        self.shared.insert((meta.dev, meta.ino), id);
+                    }
                     self.inodes.push(Inode { meta, body });
                     if let Body::Dir { names, .. } = &mut self.inodes[here].body {
                         names.insert(name.clone(), Some(id));
@@ -162,6 +178,10 @@ impl<B: Below> Tree<B> {
         }
         Ok(here)
     }
+}
+
+pub(super) fn several_names(meta: &Meta) -> bool {
+    !meta.is_dir() && meta.nlink > 1
 }
 
 fn steps(path: &Path) -> VecDeque<Step> {
