@@ -17,6 +17,9 @@ use super::keys::{KeyFile, KeyRing};
 use super::settings::{AgentSocket, Settings};
 use super::{Patience, Secret};
 
+/// Rounds of keyboard-interactive questions before we hang up.
+const MOST_QUESTIONS: usize = 5;
+
 type Agent = AgentClient<tokio::net::UnixStream>;
 
 /// How authentication ended when it did not succeed.
@@ -24,7 +27,7 @@ pub(crate) enum Refusal {
     /// The server said no to everything.
     Denied { tried: Vec<String>, accepts: Vec<String> },
     /// The connection is gone.
-    Gone(String),
+    Gone(Vec<String>),
 }
 
 /// Authenticates `handle`'s session.
@@ -43,6 +46,7 @@ pub(crate) async fn authenticate(
         remaining: None,
         rsa: None,
         accepted: false,
+        password_asked: false,
     };
     attempt.run().await?;
     if attempt.accepted {
@@ -63,6 +67,8 @@ struct Attempt<'a> {
     /// The hash for RSA signatures, once it was asked for.
     rsa: Option<Option<HashAlg>>,
     accepted: bool,
+    /// A keyboard-interactive prompt got the password already.
+    password_asked: bool,
 }
 
 /// One key to offer.
@@ -85,13 +91,24 @@ impl Attempt<'_> {
             }
             match method {
                 MethodKind::PublicKey => self.public_keys().await?,
-                MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
-                MethodKind::Password => self.password().await?,
+                MethodKind::KeyboardInteractive if self.settings.password.is_some() => {
+                    self.learn().await?;
+                    self.keyboard_interactive().await?;
+                }
+                MethodKind::Password if self.settings.password.is_some() => {
+                    self.learn().await?;
+                    self.password().await?;
+                }
                 _ => {}
             }
         }
+        // With nothing to offer, let the server at least say what it wants.
+        self.learn().await
+    }
+
+    /// Finds out what the server takes, if it has not said so in refusing something.
+    async fn learn(&mut self) -> Result<(), Refusal> {
         if !self.accepted && self.remaining.is_none() {
-            // Nothing was offered: let the server at least say what it wants.
             let result = self.handle.authenticate_none(&self.settings.user).await;
             self.outcome(result.map_err(|e| e.to_string()), None)?;
         }
@@ -135,7 +152,7 @@ impl Attempt<'_> {
     fn gone(&mut self, what: Option<String>) -> Refusal {
         let mut tried = std::mem::take(&mut self.tried);
         tried.extend(what);
-        Refusal::Gone(tried.join("; "))
+        Refusal::Gone(tried)
     }
 
     async fn public_keys(&mut self) -> Result<(), Refusal> {
@@ -314,11 +331,11 @@ impl Attempt<'_> {
 
     async fn keyboard_interactive(&mut self) -> Result<(), Refusal> {
         let Some(password) = self.settings.password.as_ref().map(Secret::expose) else { return Ok(()) };
-        if !self.wanted(MethodKind::KeyboardInteractive) {
+        if self.accepted || !self.wanted(MethodKind::KeyboardInteractive) {
             return Ok(());
         }
         let what = "password (keyboard-interactive)".to_owned();
-        let mut answered = false;
+        let mut rounds = 0;
         let mut reply =
             self.handle.authenticate_keyboard_interactive_start(&self.settings.user, None::<String>).await;
         loop {
@@ -328,28 +345,36 @@ impl Attempt<'_> {
                     Ok(AuthResult::Failure { remaining_methods, partial_success })
                 }
                 Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => {
-                    if answered && !prompts.is_empty() {
+                    rounds += usize::from(!prompts.is_empty());
+                    // The same password by the other method would only count as a second wrong one.
+                    self.password_asked |=
+                        prompts.iter().any(|p| p.prompt.to_lowercase().contains("password"));
+                    if rounds == 2 {
                         // An expired password, a second factor: nothing we could answer.
-                        let asked: Vec<_> = prompts.iter().map(|p| p.prompt.trim().to_owned()).collect();
+                        let asked: Vec<_> = prompts.iter().map(|p| p.prompt.trim()).collect();
                         self.tried.push(format!("{what}: the server asks further: {}", asked.join(" ")));
-                        return Ok(());
                     }
-                    answered |= !prompts.is_empty();
-                    let answers =
-                        prompts.iter().map(|p| if p.echo { String::new() } else { password.to_owned() });
+                    if rounds > MOST_QUESTIONS {
+                        return Err(self.gone(None));
+                    }
+                    // Further questions get empty answers, so that the attempt ends in order.
+                    let known = |echo: bool| if echo || rounds > 1 { "" } else { password };
+                    let answers = prompts.iter().map(|p| known(p.echo).to_owned());
                     reply = self.handle.authenticate_keyboard_interactive_respond(answers.collect()).await;
                     continue;
                 }
                 Err(e) => Err(e.to_string()),
             };
-            self.outcome(result, Some(what))?;
+            if self.outcome(result, Some(what))? {
+                self.password_asked = false;
+            }
             return Ok(());
         }
     }
 
     async fn password(&mut self) -> Result<(), Refusal> {
         let Some(password) = self.settings.password.as_ref().map(Secret::expose) else { return Ok(()) };
-        if !self.wanted(MethodKind::Password) {
+        if self.accepted || self.password_asked || !self.wanted(MethodKind::Password) {
             return Ok(());
         }
         let result = self.handle.authenticate_password(&self.settings.user, password).await;

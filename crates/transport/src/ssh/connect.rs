@@ -21,7 +21,7 @@ use super::keys::KeyRing;
 use super::known_hosts::{self, Cache, Known, Verdict};
 use super::session::{End, Session};
 use super::settings::{Proxy, Settings};
-use super::stream::{Pipe, QuickAck, Stream};
+use super::stream::{Complaints, Pipe, QuickAck, Stream};
 use super::{HostKeyChecking, Options, Patience, Prompter};
 
 /// How often a connection that sshd drops before authentication (MaxStartups) is tried again: with the
@@ -33,6 +33,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// Jump hosts of jump hosts, before it must be a circle.
 const DEEPEST_JUMP: usize = 8;
+
+const NO_METHOD_LEFT: &str = "the server accepts nothing more";
 
 /// What the connections of a run share: configuration and known_hosts as read, keys as decrypted, jump hosts'
 /// sessions, and a bound on the handshakes in flight.
@@ -72,17 +74,13 @@ impl Client {
     /// # Errors
     /// Any [`SshError`] but `Lost`.
     pub async fn connect(&self, options: &Options) -> Result<Session, SshError> {
-        self.connect_at(options, 0).await
+        let settings = self.settings(options).await?;
+        self.connect_with(options, settings).await
     }
 
-    async fn connect_at(&self, options: &Options, depth: usize) -> Result<Session, SshError> {
-        let (files, asked) = (self.files.clone(), options.clone());
-        // Reads files and may run commands (`Match exec`).
-        let settings = tokio::task::spawn_blocking(move || Settings::resolve(&asked, &files))
-            .await
-            .unwrap_or_else(|e| Err(SshError::argument(format!("reading the configuration failed: {e}"))))?;
+    async fn connect_with(&self, options: &Options, settings: Settings) -> Result<Session, SshError> {
         let via = match &settings.proxy {
-            Proxy::Jump(hops) => Some(self.jump(options, hops, depth + 1).await?),
+            Proxy::Jump(hops) => Some(self.jump(options, hops).await?),
             Proxy::None | Proxy::Command(_) => None,
         };
         let mut known = self.known_hosts.look_up(
@@ -136,29 +134,23 @@ impl Client {
         }
     }
 
+    /// What holds for one host; with all its jump hosts looked up once, so that circles among them are found
+    /// before anybody waits in one.
+    async fn settings(&self, options: &Options) -> Result<Settings, SshError> {
+        let (files, options) = (self.files.clone(), options.clone());
+        // Reads files and may run commands (`Match exec`).
+        let resolving = tokio::task::spawn_blocking(move || {
+            let settings = Settings::resolve(&options, &files)?;
+            check_jumps(&options, &settings, &files, 0)?;
+            Ok(settings)
+        });
+        let failed = |e| Err(SshError::argument(format!("reading the configuration failed: {e}")));
+        resolving.await.unwrap_or_else(failed)
+    }
+
     /// The session of the last of `hops`, reached through those before it. Shared by all hosts behind it.
-    async fn jump(&self, options: &Options, hops: &[String], depth: usize) -> Result<Arc<Session>, SshError> {
-        let Some((last, before)) = hops.split_last() else {
-            return Err(SshError::argument("ProxyJump names no host"));
-        };
-        if depth > DEEPEST_JUMP {
-            return Err(SshError::argument(format!("ProxyJump goes round in circles at {last}")));
-        }
-        let (user, host, port) = super::settings::hop(last)?;
-        // As with `ssh -J`: a hop takes its keys and everything else from its own place in the configuration;
-        // passwords and keys that are meant for the target are not shown to it.
-        let hop = Options {
-            host,
-            port,
-            user,
-            host_key_checking: options.host_key_checking,
-            known_hosts: options.known_hosts.clone(),
-            proxy_jump: (!before.is_empty()).then(|| before.join(",")),
-            config_file: options.config_file.clone(),
-            connect_timeout: options.connect_timeout,
-            keepalive: options.keepalive,
-            ..Options::default()
-        };
+    async fn jump(&self, options: &Options, hops: &[String]) -> Result<Arc<Session>, SshError> {
+        let hop = hop_options(options, hops)?;
         let shared = {
             let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
             jumps.entry(format!("{hop:?}")).or_default().clone()
@@ -167,8 +159,8 @@ impl Client {
         if let Some(open) = session.upgrade().filter(|open| !open.is_closed()) {
             return Ok(open);
         }
-        let opened = Box::pin(self.connect_at(&hop, depth)).await?;
-        let opened = Arc::new(opened);
+        let settings = self.settings(&hop).await?;
+        let opened = Arc::new(Box::pin(self.connect_with(&hop, settings)).await?);
         *session = Arc::downgrade(&opened);
         Ok(opened)
     }
@@ -195,9 +187,18 @@ impl Client {
         let (stream, said) = self.stream(settings, via).await.map_err(Failure::Fatal)?;
         let handshake = client::connect_stream(config.clone(), stream, watcher).await;
         let mut handle = match handshake {
-            Ok(handle) => handle,
+            Ok(handle) => {
+                drop(said);
+                handle
+            }
             Err(WatchError::Refused(error)) => return Err(Failure::Fatal(error)),
-            Err(WatchError::Ssh(error)) => return Err(handshake_failed(settings, &error, said.as_ref())),
+            Err(WatchError::Ssh(error)) => {
+                let said = match said {
+                    Some(said) => Some(said.hear().await),
+                    None => None,
+                };
+                return Err(handshake_failed(settings, &error, said));
+            }
         };
         match auth::authenticate(&mut handle, settings, &self.keys, patience).await {
             Ok(()) => {}
@@ -205,14 +206,18 @@ impl Client {
                 let (host, user) = (settings.place(), settings.user.clone());
                 return Err(Failure::Fatal(SshError::Auth { host, user, tried, accepts }));
             }
-            Err(Refusal::Gone(tried)) => {
-                // "Too many authentication failures" is an answer; a silent end is not.
-                let reason = end.reason.get().cloned().unwrap_or_default();
-                if reason.contains("authentication failures") {
-                    let tried = vec![tried, format!("then the server hung up: {reason}")];
+            Err(Refusal::Gone(mut tried)) => {
+                // "Too many authentication failures" and an empty list of methods are answers; a silent end is not.
+                let reason = end.reason.get().map_or("", String::as_str);
+                if reason.contains("authentication failures") || reason == NO_METHOD_LEFT {
+                    if let Some(last) = tried.last_mut().filter(|_| reason == NO_METHOD_LEFT) {
+                        last.push_str(": refused");
+                    }
+                    tried.push(format!("then {reason}"));
                     let (host, user) = (settings.place(), settings.user.clone());
                     return Err(Failure::Fatal(SshError::Auth { host, user, tried, accepts: Vec::new() }));
                 }
+                let tried = tried.join("; ");
                 let detail = format!("the server hung up during authentication ({reason}) after: {tried}");
                 return Err(Failure::Fatal(settings.unreachable(Unreachable::Dropped, detail)));
             }
@@ -231,7 +236,7 @@ impl Client {
         &self,
         settings: &Settings,
         via: Option<&Arc<Session>>,
-    ) -> Result<(Box<dyn Stream>, Option<Arc<Mutex<String>>>), SshError> {
+    ) -> Result<(Box<dyn Stream>, Option<Complaints>), SshError> {
         if let Some(via) = via {
             let dialled = via.dial(&settings.hostname, settings.port).await;
             let channel = dialled.map_err(|e| {
@@ -252,6 +257,37 @@ impl Client {
     }
 }
 
+/// Options for the last of `hops`, reached through those before it.
+fn hop_options(options: &Options, hops: &[String]) -> Result<Options, SshError> {
+    let Some((last, before)) = hops.split_last() else {
+        return Err(SshError::argument("ProxyJump names no host"));
+    };
+    let (user, host, port) = super::settings::hop(last)?;
+    // As with `ssh -J`: a hop takes its keys and everything else from its own place in the configuration;
+    // passwords and keys that are meant for the target are not shown to it.
+    Ok(Options {
+        host,
+        port,
+        user,
+        host_key_checking: options.host_key_checking,
+        known_hosts: options.known_hosts.clone(),
+        proxy_jump: (!before.is_empty()).then(|| before.join(",")),
+        config_file: options.config_file.clone(),
+        connect_timeout: options.connect_timeout,
+        keepalive: options.keepalive,
+        ..Options::default()
+    })
+}
+
+fn check_jumps(options: &Options, settings: &Settings, files: &Files, depth: usize) -> Result<(), SshError> {
+    let Proxy::Jump(hops) = &settings.proxy else { return Ok(()) };
+    let hop = hop_options(options, hops)?;
+    if depth == DEEPEST_JUMP {
+        return Err(SshError::argument(format!("ProxyJump goes round in circles at {}", hop.host)));
+    }
+    check_jumps(&hop, &Settings::resolve(&hop, files)?, files, depth + 1)
+}
+
 /// Between 0.5 and 1.5, so that those who were dropped together do not come back together.
 fn jitter() -> f64 {
     let mut bytes = [0; 4];
@@ -260,9 +296,8 @@ fn jitter() -> f64 {
     0.5 + f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX)
 }
 
-fn handshake_failed(settings: &Settings, error: &russh::Error, said: Option<&Arc<Mutex<String>>>) -> Failure {
+fn handshake_failed(settings: &Settings, error: &russh::Error, said: Option<String>) -> Failure {
     if let Some(said) = said {
-        let said = said.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
         let detail = format!("the proxy command gave no SSH server: {error}. {said}");
         return Failure::Fatal(settings.unreachable(Unreachable::Proxy, detail));
     }
@@ -421,6 +456,7 @@ impl client::Handler for Watcher {
             DisconnectReason::Error(WatchError::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => {
                 "the server closed it".to_owned()
             }
+            DisconnectReason::Error(WatchError::Ssh(russh::Error::NoAuthMethod)) => NO_METHOD_LEFT.to_owned(),
             DisconnectReason::Error(WatchError::Ssh(error)) => error.to_string(),
             DisconnectReason::Error(WatchError::Refused(error)) => error.to_string(),
         };

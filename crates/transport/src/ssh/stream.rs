@@ -2,8 +2,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -78,15 +79,22 @@ impl AsyncWrite for QuickAck {
 /// A proxy command's standard input and output; the process is killed when the stream goes.
 pub(crate) struct Pipe {
     /// Held for `kill_on_drop`.
-    _child: tokio::process::Child,
+    _child: Arc<tokio::process::Child>,
     output: tokio::process::ChildStdout,
     input: tokio::process::ChildStdin,
 }
 
+/// What a proxy command says on standard error, up to about 4 KB.
+pub(crate) struct Complaints {
+    collecting: Option<tokio::task::JoinHandle<String>>,
+    /// Lets the command finish its last words when the stream is gone already.
+    _child: Arc<tokio::process::Child>,
+}
+
 impl Pipe {
-    /// Runs `command` with `/bin/sh`. What it says on standard error is collected, up to 4 KB: the terminal
-    /// is not its own here.
-    pub(crate) fn spawn(command: &str) -> io::Result<(Self, Arc<Mutex<String>>)> {
+    /// Runs `command` with `/bin/sh`. What it says on standard error is collected: the terminal is not
+    /// its own here.
+    pub(crate) fn spawn(command: &str) -> io::Result<(Self, Complaints)> {
         let mut child = tokio::process::Command::new("/bin/sh")
             .arg("-c")
             .arg(format!("exec {command}"))
@@ -98,25 +106,35 @@ impl Pipe {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("the proxy command has no pipes"));
         };
-        let said = Arc::new(Mutex::new(String::new()));
-        if let Some(complaints) = child.stderr.take() {
-            tokio::spawn(collect(complaints, said.clone()));
-        }
-        Ok((Self { _child: child, output, input }, said))
+        let collecting = child.stderr.take().map(|stderr| tokio::spawn(collect(stderr)));
+        let child = Arc::new(child);
+        Ok((Self { _child: child.clone(), output, input }, Complaints { collecting, _child: child }))
     }
 }
 
-async fn collect(mut from: impl AsyncRead + Unpin, into: Arc<Mutex<String>>) {
+impl Complaints {
+    /// What was said until the command ended; a command that has not ended now is not waited for long.
+    pub(crate) async fn hear(self) -> String {
+        let Some(collecting) = self.collecting else { return String::new() };
+        match tokio::time::timeout(Duration::from_millis(500), collecting).await {
+            Ok(Ok(said)) => said.trim().to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+async fn collect(mut from: impl AsyncRead + Unpin) -> String {
+    let mut said = String::new();
     let mut buffer = [0; 1024];
     while let Ok(count) = from.read(&mut buffer).await {
         if count == 0 {
-            return;
+            break;
         }
-        let mut said = into.lock().unwrap_or_else(PoisonError::into_inner);
         if said.len() < 4096 {
             said.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
     }
+    said
 }
 
 impl AsyncRead for Pipe {

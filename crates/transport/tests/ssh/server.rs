@@ -81,6 +81,17 @@ impl Server {
         Some(server)
     }
 
+    /// Reads its configuration again.
+    pub fn restarted(mut self) -> Self {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if let Some(sshd) = sshd() {
+            self.process = spawn(&sshd, self.directory.path());
+        }
+        self.wait();
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -121,10 +121,10 @@ async fn commands_run_side_by_side() {
     let Some(server) = Server::start("") else { return };
     let session = client().connect(&server.options()).await.unwrap();
     let start = Instant::now();
-    let all = (0..8).map(|_| run(&session, "sleep 0.5; echo x"));
+    let all = (0..8).map(|_| run(&session, "sleep 2; echo x"));
     let ended: Vec<_> = futures_join(all).await;
     assert!(ended.iter().all(|(out, _, exit)| out == "x\n" && *exit == Exit::Code(0)));
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }
 
 /// All of them at once, in one task.
