@@ -1,11 +1,15 @@
 //! The modules: one file each, all in one visible list ([`registry`]).
 
+pub mod blockinfile;
 pub mod command;
 pub mod context;
 pub mod copy;
 pub mod file;
+pub mod find;
+pub mod lineinfile;
 pub mod ping;
 pub mod registry;
+pub mod replace;
 pub mod script;
 pub mod shell;
 pub mod slurp;

@@ -98,7 +98,7 @@ impl Module for Stat {
 }
 
 /// What `stat(2)` says, under Ansible's names.
-fn describe(meta: &Meta, stat: &mut Map<String, Value>) {
+pub(crate) fn describe(meta: &Meta, stat: &mut Map<String, Value>) {
     let mut put = |name: &str, value: Value| drop(stat.insert(name.to_owned(), value));
     put("mode", octal(meta.mode).into());
     for (name, kind) in [

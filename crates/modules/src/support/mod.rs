@@ -1,5 +1,6 @@
 //! What several modules share.
 
+pub mod edit;
 pub mod exec;
 pub mod files;
 pub mod glob;

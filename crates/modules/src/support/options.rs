@@ -42,5 +42,5 @@ pub struct Unmanaged {
     pub selevel: (),
     /// Write in place where a file cannot be replaced in one step.
     #[arg(default = "no", refused = "files are only ever replaced in one step")]
-    pub unsafe_writes: (),
+    pub unsafe_writes: bool,
 }

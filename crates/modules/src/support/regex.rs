@@ -80,6 +80,11 @@ fn translate(pattern: &str, multiline: bool) -> String {
     out
 }
 
+/// True when the pattern itself asks for `^` and `$` at every line.
+pub fn is_multiline(pattern: &str) -> bool {
+    inline_flag(pattern, 'm')
+}
+
 /// True when the pattern begins with global flags that hold `flag`.
 fn inline_flag(pattern: &str, flag: char) -> bool {
     let Some(rest) = pattern.strip_prefix("(?") else { return false };

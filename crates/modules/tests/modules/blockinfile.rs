@@ -1,0 +1,8 @@
+//! The module `blockinfile`.
+
+use crate::recorded::compare;
+
+#[test]
+fn does_what_ansible_does() {
+    compare("blockinfile", include_str!("recorded/blockinfile.json"));
+}

@@ -1,0 +1,27 @@
+//! Modules on the in-memory machine: results, the machine's state, a second run, and what a dry run predicts.
+//!
+//! Each is marked as test code, so that its helpers may unwrap as tests may.
+#[cfg(test)]
+mod blockinfile;
+#[cfg(test)]
+mod command;
+#[cfg(test)]
+mod copy;
+#[cfg(test)]
+mod file;
+#[cfg(test)]
+mod find;
+#[cfg(test)]
+mod lineinfile;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod replace;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod small;
+#[cfg(test)]
+mod stat;
