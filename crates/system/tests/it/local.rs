@@ -109,6 +109,33 @@ fn an_error_leaves_the_old_file_and_nothing_else() {
 }
 
 #[test]
+fn what_is_immutable_is_named_as_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = Local::inherit();
+    let path = dir.path().join("file");
+    put(&local, &path, b"old").unwrap();
+    let chattr = |flag: &str, path: &Path| {
+        std::process::Command::new("chattr")
+            .arg(flag)
+            .arg(path)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    if !chattr("+i", &path) {
+        eprintln!("not checked: chattr +i is not possible here");
+        return;
+    }
+    let file = put(&local, &path, b"new").unwrap_err();
+    let names_after = names(dir.path());
+    assert!(chattr("-i", &path) && chattr("+i", dir.path()));
+    let directory = put(&local, &path, b"new").unwrap_err();
+    assert!(chattr("-i", dir.path()));
+    assert!(file.errno == 1 && file.why.contains("it is immutable"), "{file}");
+    assert!(directory.errno == 1 && directory.why.contains("its directory is immutable"), "{directory}");
+    assert_eq!((names_after, local.read(&path).unwrap()), (vec!["file".to_owned()], b"old".to_vec()));
+}
+
+#[test]
 fn a_symbolic_link_is_replaced_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     let local = Local::inherit();
@@ -231,6 +258,47 @@ fn scratch_files_are_gone_with_the_system() {
     assert_eq!(names(dir.path()).len(), 2);
     drop(local);
     assert_eq!(names(dir.path()), ["kept"]);
+}
+
+#[test]
+fn an_owner_that_cannot_be_kept_costs_the_setuid_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("program");
+    std::fs::write(&path, "old").unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(1234), Some(1234)).unwrap();
+    } else {
+        eprintln!("not checked: only root can make a file somebody else's");
+        return;
+    }
+    for (path, mode) in [(dir.path(), 0o777), (&*path, 0o6755)] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+    // The binary must be reachable for another user.
+    let program = dir.path().join("it");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut process = std::process::Command::new("setpriv");
+    process.args(["--reuid", "4321", "--regid", "4321", "--clear-groups"]).arg(&program);
+    process.args(["--exact", "--ignored", "local::inside_as_another_user"]).env("TEST_DIR", dir.path());
+    let output = process.output().expect("setpriv (of util-linux) is needed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let meta = std::fs::metadata(&path).unwrap();
+    assert_eq!(
+        (meta.uid(), meta.mode() & 0o7777, std::fs::read(&path).unwrap()),
+        (4321, 0o755, b"new".to_vec())
+    );
+}
+
+#[test]
+#[ignore = "run by an_owner_that_cannot_be_kept_costs_the_setuid_bit, as another user"]
+fn inside_as_another_user() {
+    let path =
+        std::path::PathBuf::from(std::env::var_os("TEST_DIR").expect("run by another test")).join("program");
+    let local = Local::inherit();
+    let asked = NewFile { uid: Some(1234), ..NewFile::default() };
+    assert_eq!(local.write(&path, &mut &b"new"[..], &asked).unwrap_err().errno, 1);
+    assert_eq!(local.read(&path).unwrap(), b"old");
+    put(&local, &path, b"new").unwrap();
 }
 
 #[test]

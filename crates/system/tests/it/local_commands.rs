@@ -11,7 +11,9 @@ fn sh(script: &str) -> Command {
 }
 
 fn query(command: &Command) -> SysResult<provision_system::Output> {
-    Local::inherit().query(command)
+    // Whoever runs this may have directories in PATH that they cannot look into.
+    let path = BTreeMap::from([("PATH".into(), Some("/usr/local/bin:/usr/bin:/bin".into()))]);
+    Local::inherit().with_env(path).query(command)
 }
 
 /// Whether a process runs (a zombie does not).

@@ -1,10 +1,16 @@
 //! One binary: the implementations of `System`, each by itself and against each other.
 
+#[cfg(test)]
 mod journal;
+#[cfg(test)]
 mod local;
+#[cfg(test)]
 mod local_commands;
+#[cfg(test)]
 mod memory;
+#[cfg(test)]
 mod overlay;
+#[cfg(test)]
 mod parity;
 
 use provision_system::{NewFile, SysResult, System};
@@ -20,7 +26,7 @@ fn inner(test: &str, script: &str, env: &[(&str, &Path)]) {
     let mut process = std::process::Command::new("unshare");
     // A mount of its own; a user name space too, which lets everybody mount.
     process.args(["--map-root-user", "--mount", "sh", "-euc", script, "sh"]);
-    process.arg(std::env::current_exe().unwrap());
+    process.arg(std::env::current_exe().expect("this binary"));
     process.args(["--exact", "--ignored", "--nocapture", test]).envs(env.iter().copied());
     let output = process.output().expect("unshare (of util-linux) is needed");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
