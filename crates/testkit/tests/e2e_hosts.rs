@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use provision_testkit::acme::Pebble;
 use provision_testkit::fleet::{Distro, Host, Layer, Options};
 use provision_testkit::wss::Client;
 
@@ -189,4 +190,35 @@ fn websockets_over_tls_go_to_those_we_trust() {
     assert!(format!("{error:#}").contains("certificate"), "{error:#}");
     let error = Client::connect(https, "wrong.example.test", "/ws", &trusted).err().expect("another name");
     assert!(format!("{error:#}").contains("certificate"), "{error:#}");
+}
+
+#[test]
+fn certbot_gets_a_certificate_from_pebble_until_it_is_away() {
+    let options = Options { layer: Some(Layer::CERTBOT), ..Options::of(Distro::Bookworm) };
+    let host = Host::boot_with(&options).unwrap();
+    let mut pebble = Pebble::start(&host).unwrap();
+    std::fs::copy(pebble.ca_file(), host.root().join("usr/local/share/ca-certificates/pebble.crt")).unwrap();
+    host.sh("update-ca-certificates").unwrap();
+    let url = pebble.url();
+    let certbot = |name: &str| {
+        host.sh(&format!(
+            "timeout 60 certbot certonly -n --webroot -w /var/www/html --server {url} \
+             --register-unsafely-without-email --agree-tos -d {name} 2>&1"
+        ))
+    };
+    certbot("app.example.test").unwrap_or_else(|e| panic!("{e}\n{}", pebble.log()));
+    let chain = host.root().join("etc/letsencrypt/live/app.example.test/fullchain.pem");
+    let chain = std::fs::canonicalize(&chain).unwrap();
+    let mut verify = Command::new("openssl");
+    verify
+        .args(["verify", "-CAfile"])
+        .arg(pebble.root_file().unwrap())
+        .arg("-untrusted")
+        .arg(&chain)
+        .arg(&chain);
+    let verified = verify.output().unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+    pebble.stop();
+    let error = certbot("other.example.test").unwrap_err().to_string();
+    assert!(error.contains("refused") || error.contains("Connection"), "{error}");
 }
