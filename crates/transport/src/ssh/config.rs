@@ -24,6 +24,7 @@ pub(crate) struct Found {
     values: HashMap<String, Directive>,
     pub(crate) identity_files: Vec<Directive>,
     pub(crate) certificate_files: Vec<Directive>,
+    pub(crate) send_env: Vec<Directive>,
     /// Keywords that OpenSSH would not know either, but was told to pass over.
     ignore_unknown: Vec<String>,
 }
@@ -114,6 +115,7 @@ impl Found {
         match directive.keyword.as_str() {
             "identityfile" => push_new(&mut self.identity_files, directive),
             "certificatefile" => push_new(&mut self.certificate_files, directive),
+            "sendenv" => self.send_env.push(directive.clone()),
             // Whichever comes first also decides that the other is not used.
             "proxyjump" | "proxycommand"
                 if self.get("proxyjump").is_some() || self.get("proxycommand").is_some() => {}
@@ -240,7 +242,7 @@ impl Pass<'_> {
                 }
                 "include" => {}
                 _ if active => found.set(directive)?,
-                "identityfile" | "certificatefile" | "ignoreunknown" => {}
+                "ignoreunknown" => {}
                 _ => found.check(directive)?,
             }
         }

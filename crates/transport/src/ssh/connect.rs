@@ -21,7 +21,7 @@ use super::keys::KeyRing;
 use super::known_hosts::{self, Cache, Known, Verdict};
 use super::session::{End, Session};
 use super::settings::{Proxy, Settings};
-use super::stream::{Complaints, Pipe, QuickAck, Stream};
+use super::stream::{Complaints, Leashed, Pipe, QuickAck, Stream};
 use super::{HostKeyChecking, Options, Patience, Prompter};
 
 /// How often a connection that sshd drops before authentication (MaxStartups) is tried again: with the
@@ -185,6 +185,7 @@ impl Client {
             end: end.clone(),
         };
         let (stream, said) = self.stream(settings, via).await.map_err(Failure::Fatal)?;
+        let (stream, leash) = Leashed::new(stream);
         let handshake = client::connect_stream(config.clone(), stream, watcher).await;
         let mut handle = match handshake {
             Ok(handle) => {
@@ -217,6 +218,10 @@ impl Client {
                     let (host, user) = (settings.place(), settings.user.clone());
                     return Err(Failure::Fatal(SshError::Auth { host, user, tried, accepts: Vec::new() }));
                 }
+                if patience.was_paused() {
+                    // LoginGraceTime does not wait for users; what they have answered is known by now.
+                    return Err(Failure::Dropped(format!("it hung up during authentication: {reason}")));
+                }
                 let tried = tried.join("; ");
                 let detail = format!("the server hung up during authentication ({reason}) after: {tried}");
                 return Err(Failure::Fatal(settings.unreachable(Unreachable::Dropped, detail)));
@@ -227,8 +232,11 @@ impl Client {
             let detail = "the handshake ended without a host key".to_owned();
             return Err(Failure::Fatal(SshError::Protocol { host: settings.place(), detail }));
         };
-        let warnings = seen.warnings;
-        Ok(Session { handle, end, host_key, user: settings.user.clone(), warnings, _via: via.cloned() })
+        leash.let_go();
+        let mut warnings = settings.warnings.clone();
+        warnings.extend(seen.warnings);
+        let (user, environment) = (settings.user.clone(), settings.environment.clone());
+        Ok(Session { handle, end, host_key, user, environment, warnings, _via: via.cloned() })
     }
 
     /// The stream to talk SSH on, and where a proxy command's complaints are collected.

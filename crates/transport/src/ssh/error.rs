@@ -146,7 +146,7 @@ impl SshError {
         Self::config("", 0, message)
     }
 
-    /// Whether nothing at all has happened on the host: the user sees it as unreachable.
+    /// Whether this is what Ansible calls an unreachable host. `Lost` is too, although a task may have begun.
     pub fn is_unreachable(&self) -> bool {
         !matches!(self, Self::Protocol { .. })
     }

@@ -140,6 +140,11 @@ impl Patience {
         }
     }
 
+    /// Whether the user was asked anything.
+    pub(crate) fn was_paused(&self) -> bool {
+        !self.paused().is_zero()
+    }
+
     fn paused(&self) -> Duration {
         let waited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waited.before + waited.since.map_or(Duration::ZERO, |since| since.elapsed())

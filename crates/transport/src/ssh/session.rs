@@ -28,6 +28,8 @@ pub struct Session {
     pub(crate) end: Arc<End>,
     pub(crate) host_key: PublicKey,
     pub(crate) user: String,
+    /// Of `SetEnv` and `SendEnv`.
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) warnings: Vec<String>,
     /// The jump host's session that this one runs through, kept alive with it.
     pub(crate) _via: Option<Arc<Session>>,
@@ -98,6 +100,9 @@ impl Session {
     /// `Lost`, or `Protocol` when the server opens no more channels (MaxSessions).
     pub async fn exec(&self, command: &str) -> Result<Channel, SshError> {
         let channel = self.handle.channel_open_session().await.map_err(|e| self.end.error(&e))?;
+        for (name, value) in &self.environment {
+            channel.set_env(false, name, value).await.map_err(|e| self.end.error(&e))?;
+        }
         channel.exec(true, command).await.map_err(|e| self.end.error(&e))?;
         Ok(Channel::new(channel, self.end.clone()))
     }

@@ -41,6 +41,9 @@ pub(crate) struct Settings {
     pub(crate) address_family: AddressFamily,
     pub(crate) bind_address: Option<IpAddr>,
     pub(crate) connect_timeout: Duration,
+    /// To be set on the server, as far as its `AcceptEnv` goes.
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) warnings: Vec<String>,
     keepalive: Option<Duration>,
     keepalive_max: usize,
     ciphers: Option<Directive>,
@@ -222,6 +225,8 @@ impl Settings {
                 Some(text) => text.parse().map_err(|_| wrong(&found, "serveralivecountmax", text))?,
                 None => 3,
             },
+            environment: environment(&found)?,
+            warnings: warnings(&found),
             ciphers: found.get("ciphers").cloned(),
             macs: found.get("macs").cloned(),
             kex: found.get("kexalgorithms").cloned(),
@@ -385,6 +390,7 @@ fn refuse(found: &Found) -> Result<(), SshError> {
         "pkcs11provider",
         "smartcarddevice",
         "proxyusefdpass",
+        "remotecommand",
     ] {
         if let Some(directive) = found.get(keyword)
             && !["no", "none", "false"].contains(&directive.one()?.to_lowercase().as_str())
@@ -393,6 +399,44 @@ fn refuse(found: &Found) -> Result<(), SshError> {
         }
     }
     Ok(())
+}
+
+/// What the configuration wants beside the connection and does not get, where somebody may count on it.
+fn warnings(found: &Found) -> Vec<String> {
+    let unwanted = ["no", "none", "false"];
+    ["forwardagent", "localforward", "remoteforward", "dynamicforward", "tunnel"]
+        .iter()
+        .filter_map(|keyword| found.get(keyword))
+        .filter(|directive| !unwanted.contains(&directive.rest.to_lowercase().as_str()))
+        .map(|directive| {
+            directive.error(format!("{} is not supported and left out", directive.keyword)).to_string()
+        })
+        .collect()
+}
+
+/// `SetEnv`, and the variables of ours that `SendEnv` names (`-PATTERN` takes names back).
+fn environment(found: &Found) -> Result<Vec<(String, String)>, SshError> {
+    let mut patterns: Vec<&str> = Vec::new();
+    for word in found.send_env.iter().flat_map(|d| &d.words) {
+        match word.strip_prefix('-') {
+            Some(removed) => patterns.retain(|p| !pattern::glob(removed, p)),
+            None => patterns.push(word),
+        }
+    }
+    let mut variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| patterns.iter().any(|p| pattern::glob(p, name)))
+        .collect();
+    if let Some(directive) = found.get("setenv") {
+        for word in &directive.words {
+            let Some((name, value)) = word.split_once('=') else {
+                return Err(directive.error(format!("SetEnv: {word:?} is not NAME=VALUE")));
+            };
+            variables.retain(|(n, _)| n != name);
+            variables.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    Ok(variables)
 }
 
 fn one<'a>(found: &'a Found, keyword: &str) -> Result<Option<&'a str>, SshError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 /// Anything a session can run on.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -73,6 +74,67 @@ impl AsyncWrite for QuickAck {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write_vectored(context, data)
+    }
+}
+
+/// A stream that breaks when its [`Leash`] is dropped: russh reads on in a task of its own, also when whoever
+/// wanted the connection has given up half-way through the handshake.
+pub(crate) struct Leashed<S> {
+    stream: S,
+    /// `None` once it was let go.
+    held: Option<oneshot::Receiver<()>>,
+}
+
+/// Breaks its stream when dropped without [`Leash::let_go`].
+pub(crate) struct Leash(oneshot::Sender<()>);
+
+impl<S> Leashed<S> {
+    pub(crate) fn new(stream: S) -> (Self, Leash) {
+        let (sender, receiver) = oneshot::channel();
+        (Self { stream, held: Some(receiver) }, Leash(sender))
+    }
+}
+
+impl Leash {
+    /// The stream is on its own now.
+    pub(crate) fn let_go(self) {
+        // Fails only when the stream is gone already.
+        let _ = self.0.send(());
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Leashed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(held) = &mut self.held {
+            match Pin::new(held).poll(context) {
+                Poll::Ready(Ok(())) => self.held = None,
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+                Poll::Pending => {}
+            }
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Leashed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

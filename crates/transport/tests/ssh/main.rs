@@ -7,6 +7,7 @@
 
 mod authentication;
 mod host_keys;
+mod measure;
 mod passwords;
 mod server;
 mod sessions;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use provision_transport::ssh::{Channel, Exit, SshError};
+use provision_transport::ssh::{Channel, Exit, Options, SshError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::run;
@@ -17,6 +17,32 @@ async fn output_errors_and_exit_code() {
     assert!(session.warnings().is_empty());
     assert!(session.host_key().to_openssh().unwrap().starts_with("ssh-ed25519 "));
     session.close().await;
+}
+
+#[tokio::test]
+async fn environment_that_the_configuration_sets() {
+    let Some(server) = Server::start("AcceptEnv WANTED CARGO_*") else { return };
+    let mut options = server.options();
+    options.ssh_args.extend(
+        ["-o", "SetEnv=WANTED=\"a b\" NOT_ACCEPTED=x", "-o", "SendEnv=CARGO_PKG_* HOME"].map(str::to_owned),
+    );
+    let session = client().connect(&options).await.unwrap();
+    let (out, _, _) = run(&session, "echo $WANTED,$NOT_ACCEPTED,$CARGO_PKG_NAME").await;
+    assert_eq!(out, "a b,,provision-transport\n");
+}
+
+#[tokio::test]
+async fn what_the_configuration_wants_in_vain_is_warned_about() {
+    let Some(server) = Server::start("") else { return };
+    std::fs::write(server.path("config"), "Host *\nForwardAgent yes\nLocalForward 1 a:2\nTunnel no\n")
+        .unwrap();
+    let session = client()
+        .connect(&Options { config_file: Some(server.path("config")), ..server.options() })
+        .await
+        .unwrap();
+    let warnings = session.warnings().join("\n");
+    assert!(warnings.contains("config:2: forwardagent is not supported"), "{warnings}");
+    assert!(warnings.contains("config:3: localforward") && !warnings.contains("tunnel"), "{warnings}");
 }
 
 #[tokio::test]

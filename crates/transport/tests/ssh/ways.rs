@@ -189,6 +189,30 @@ async fn a_server_that_says_nothing() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_was_given_up_leaves_no_connection() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    // Falls silent in the middle of the handshake.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options {
+        host: "127.0.0.1".to_owned(),
+        port: Some(listener.local_addr().unwrap().port()),
+        config_file: Some("none".into()),
+        connect_timeout: Some(Duration::from_millis(300)),
+        ..Options::default()
+    };
+    let client = client();
+    let (result, mut stream) = tokio::join!(client.connect(&options), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"SSH-2.0-silent\r\n").await.unwrap();
+        stream
+    });
+    assert_eq!(reason(result).0, Unreachable::Timeout);
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    closed.expect("the client hangs up").unwrap();
+}
+
+#[tokio::test]
 async fn every_address_of_a_name_is_tried() {
     // localhost is ::1 and 127.0.0.1; this server listens on the second only.
     let Some(server) = Server::start("") else { return };
