@@ -75,6 +75,8 @@ enum Verb {
     },
     /// Show the hosts and how they are
     Status,
+    /// Delete what killed tests and old recipes have left
+    Prune,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -120,6 +122,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
             return Ok(ExitCode::from(u8::try_from(ran.code).unwrap_or(255)));
         }
+        Verb::Prune => fleet::prune()?.iter().for_each(|gone| say::result(gone.display())),
         Verb::Status => status(&Fleet::open(&args.name)?)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use provision_testkit::acme::Pebble;
-use provision_testkit::fleet::{Distro, Host, Layer, Options};
+use provision_testkit::fleet::{Distro, Fleet, Host, Layer, Options};
 use provision_testkit::wss::Client;
 
 fn ssh(host: &Host, user: &str, command: &str) -> std::process::Output {
@@ -221,4 +221,28 @@ fn certbot_gets_a_certificate_from_pebble_until_it_is_away() {
     pebble.stop();
     let error = certbot("other.example.test").unwrap_err().to_string();
     assert!(error.contains("refused") || error.contains("Connection"), "{error}");
+}
+
+#[test]
+fn a_named_fleet_goes_up_is_reset_and_goes_down() {
+    let name = format!("selftest-{}", std::process::id());
+    let fleet = Fleet::open(&name).unwrap();
+    assert_eq!(fleet.up(2, &Options::default()).unwrap(), ["h1", "h2"]);
+    assert_eq!(fleet.up(2, &Options::default()).unwrap(), [""; 0], "what runs is left alone");
+    for host in ["h1", "h2"] {
+        assert!(fleet.machine(host).unwrap().exec(&["touch", "/etc/used"]).unwrap().ok());
+    }
+    fleet.reset(&["h1".into()]).unwrap();
+    assert!(!fleet.machine("h1").unwrap().exec(&["test", "-e", "/etc/used"]).unwrap().ok());
+    assert!(fleet.machine("h2").unwrap().exec(&["test", "-e", "/etc/used"]).unwrap().ok());
+    assert!(fleet.machine("h3").unwrap_err().to_string().contains("h1, h2"));
+    assert!(fleet.inventory("ini", "web", "deploy").unwrap().contains("ansible_user=deploy"));
+
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-F").arg(fleet.ssh_config()).args(["-o", "StrictHostKeyChecking=yes", "h1", "hostname"]);
+    assert_eq!(ssh.output().unwrap().stdout, b"h1\n", "the keys of a reset host are the same");
+
+    assert_eq!(fleet.down(&[]).unwrap(), ["h1", "h2"]);
+    assert!(fleet.status().unwrap().is_empty() && fleet.gateway().is_none());
+    std::fs::remove_dir_all(fleet.ssh_config().parent().unwrap()).unwrap();
 }

@@ -25,11 +25,11 @@ pub fn ensure(dirs: &Dirs, options: &Options) -> Result<Vec<PathBuf>> {
     Ok(vec![layer, base])
 }
 
-/// True if [`ensure`] has nothing to do (building takes minutes, and callers may want to say so first).
-pub fn is_built(dirs: &Dirs, options: &Options) -> Result<bool> {
+/// Where [`ensure`] finds or puts what it returns.
+pub fn paths(dirs: &Dirs, options: &Options) -> Result<Vec<PathBuf>> {
     let base = base_path(dirs, options)?;
     let layer = options.layer.map(|l| dirs.layers().join(layer_name(&base, &l)));
-    Ok(base.exists() && layer.is_none_or(|l| l.exists()))
+    Ok(layer.into_iter().chain([base]).collect())
 }
 
 const PACKAGES: &[&str] = &[

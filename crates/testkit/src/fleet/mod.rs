@@ -23,6 +23,7 @@ mod named;
 mod net;
 mod options;
 mod paths;
+mod prune;
 mod tree;
 
 use anyhow::{Context as _, Result, bail};
@@ -34,6 +35,7 @@ pub use machine::Machine;
 pub use named::{Fleet, Status};
 pub use options::{Distro, Layer, Options};
 pub use paths::Dirs;
+pub use prune::prune;
 pub use tree::Tree;
 
 /// How many hosts a fleet may have.
@@ -62,7 +64,7 @@ pub fn build(options: &Options) -> Result<()> {
 /// # Errors
 /// If there is no cache directory.
 pub fn is_built(options: &Options) -> Result<bool> {
-    base::is_built(&Dirs::new()?, options)
+    Ok(base::paths(&Dirs::new()?, options)?.iter().all(|p| p.exists()))
 }
 
 fn require_with(dirs: &Dirs) -> Result<()> {
