@@ -101,16 +101,13 @@ pub struct Done {
     pub rescued: bool,
 }
 
-/// One change, to be shown as a unified diff (texts) or as attributes.
+/// One change, to be shown as a unified diff; attributes are JSON text. A header is empty where there was or will be nothing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diff {
     pub before_header: String,
     pub after_header: String,
     pub before: String,
     pub after: String,
-    /// Something to say in place of a diff ("binary file", "content not shown").
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
 }
 
 /// A line of the recap.

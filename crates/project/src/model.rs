@@ -89,6 +89,8 @@ pub struct Task {
     pub action: Action,
     pub args: TaskArgs,
     pub common: Arc<Common>,
+    /// What the surroundings hand down, without the task's own keywords: what a dynamic include's tasks inherit.
+    pub outer: Arc<Common>,
     pub looping: Option<Loop>,
     pub control: LoopControl,
     pub register: Option<Arc<str>>,

@@ -12,6 +12,8 @@ mod pattern;
 mod range;
 mod script;
 mod source;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::collections::HashSet;

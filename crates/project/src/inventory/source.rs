@@ -58,6 +58,17 @@ fn load_path(sources: &Sources, path: &Path, builder: &mut Builder, diags: &mut 
         Ok(file) => file,
         Err(d) => return diags.push(d),
     };
+    read_text(sources, file, path, builder, diags);
+}
+
+/// Reads a file by its extension.
+pub(super) fn read_text(
+    sources: &Sources,
+    file: FileId,
+    path: &Path,
+    builder: &mut Builder,
+    diags: &mut Diagnostics,
+) {
     if sources.text(file).starts_with("$ANSIBLE_VAULT;") {
         return diags.push(super::files::vault_file(sources, file));
     }

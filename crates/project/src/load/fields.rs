@@ -87,7 +87,7 @@ fn tags(node: &Node) -> Vec<Node> {
 
 impl Loader {
     /// What `base` hands down, with the keywords of `map` on top.
-    pub(super) fn inherit(&self, base: &Arc<Common>, map: &Mapping, diags: &mut Diagnostics) -> Arc<Common> {
+    pub fn inherit(&self, base: &Arc<Common>, map: &Mapping, diags: &mut Diagnostics) -> Arc<Common> {
         refuse(map, diags);
         if !COMMON.iter().any(|keyword| map.contains_key(keyword)) {
             return base.clone();

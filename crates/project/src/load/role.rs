@@ -177,6 +177,7 @@ impl Loader {
             },
             args: TaskArgs { span, ..TaskArgs::default() },
             common: Arc::new(with_always),
+            outer: common.clone(),
             looping: None,
             control: LoopControl::default(),
             register: None,

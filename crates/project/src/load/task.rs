@@ -105,6 +105,7 @@ impl Loader {
             action: Action { name, full: known.full.into(), span: action_span },
             args,
             common,
+            outer: base.clone(),
             looping: self.looping(map, diags),
             control: self.loop_control(map, diags),
             register: self.register(map, diags),

@@ -1,0 +1,97 @@
+//! `include_vars`: variables from a file or a directory of files.
+
+use crate::host_task::{Attempt, Reply};
+use provision_args::Args;
+use provision_project::Vars;
+use provision_source::{Diagnostics, Node};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Loads variables from files while the play runs.
+#[derive(Debug, Args)]
+#[args(name = "include_vars", free_form = "file", mutually_exclusive("file", "dir"))]
+pub struct IncludeVarsArgs {
+    /// The file: YAML or JSON, searched in the role's `vars/`, beside the task file and the playbook.
+    pub file: Option<String>,
+    /// A directory, all of whose files are loaded in the order of their names.
+    pub dir: Option<String>,
+    /// Put everything into one variable of this name.
+    pub name: Option<String>,
+    /// Endings of the files to load from `dir`.
+    #[arg(default = "json,yaml,yml")]
+    pub extensions: Vec<String>,
+    /// A regular expression that names of files from `dir` must match.
+    #[arg(refused = "files_matching is not supported yet")]
+    pub files_matching: (),
+    #[arg(refused = "ignore_files is not supported yet")]
+    pub ignore_files: (),
+    #[arg(refused = "depth is not supported yet")]
+    pub depth: (),
+    #[arg(refused = "ignore_unknown_extensions is not supported yet")]
+    pub ignore_unknown_extensions: (),
+    #[arg(refused = "hash_behaviour is not supported yet")]
+    pub hash_behaviour: (),
+}
+
+pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
+    let args = match super::parse::<IncludeVarsArgs>(args) {
+        Ok(args) => args,
+        Err(reply) => return *reply,
+    };
+    let engine = &attempt.run.engine;
+    let dirs = &attempt.run.task.dirs;
+    let files: Vec<PathBuf> = match (&args.file, &args.dir) {
+        (Some(file), _) => match dirs.find("vars", file) {
+            Some(path) => vec![path],
+            None => {
+                let tried: Vec<String> = dirs.candidates("vars", file).iter().map(|p| p.display().to_string()).collect();
+                return Reply::fail(format!("Could not find or access '{file}'; searched: {}", tried.join(", ")));
+            }
+        },
+        (None, Some(dir)) => match dirs.find("vars", dir) {
+            Some(path) if path.is_dir() => files_below(&path, &args.extensions),
+            _ => return Reply::fail(format!("{dir} directory does not exist")),
+        },
+        (None, None) => return Reply::fail("include_vars needs `file` or `dir`"),
+    };
+    let mut diags = Diagnostics::new();
+    let mut vars = Vars::new();
+    for file in &files {
+        vars.extend(engine.loader.vars_file(file, &mut diags));
+    }
+    if diags.has_errors() {
+        return Reply::fail(provision_source::render(&diags, &engine.loader.sources, false, None));
+    }
+    if let Some(name) = args.name {
+        let all = Node::map(vars.into_iter().map(|(k, v)| (Node::str(k), v)));
+        vars = Vars::from_iter([(Arc::from(name.as_str()), all)]);
+    }
+    let shown: Map<String, Value> = vars.iter().map(|(k, v)| (k.to_string(), v.to_json())).collect();
+    let mut state = attempt.run.host.state();
+    let included = Arc::make_mut(&mut state.included);
+    for (name, value) in vars {
+        included.insert(name.clone(), value);
+    }
+    drop(state);
+    let mut result = Map::new();
+    result.insert("ansible_facts".into(), Value::Object(shown));
+    let names = files.iter().map(|f| Value::from(f.display().to_string())).collect();
+    result.insert("ansible_included_var_files".into(), Value::Array(names));
+    result.insert("changed".into(), false.into());
+    Reply::ok(result)
+}
+
+fn files_below(dir: &Path, extensions: &[String]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(files_below(&path, extensions));
+        } else if path.extension().is_some_and(|e| extensions.iter().any(|known| e == known.as_str())) {
+            files.push(path);
+        }
+    }
+    files
+}

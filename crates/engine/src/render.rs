@@ -1,0 +1,100 @@
+//! Nodes to values: every string in them templated, leaf by leaf.
+
+use provision_source::{Node, Span, Yaml};
+use provision_templates::{RenderOptions, Scope, TemplateError, Templater, Value};
+use serde_json::Map;
+use std::sync::Arc;
+
+/// A template that failed, with its place in the playbook.
+#[derive(Debug, Clone)]
+pub struct RenderError {
+    pub error: TemplateError,
+    pub span: Span,
+}
+
+impl RenderError {
+    pub fn at(error: TemplateError, node: &Node) -> Self {
+        Self { error, span: node.span }
+    }
+}
+
+/// The node with all its templates rendered. A string that is one `{{ expression }}` keeps the expression's type.
+pub fn node(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Result<Value, RenderError> {
+    Ok(match &node.value {
+        Yaml::Null => Value::from(()),
+        Yaml::Bool(b) => Value::from(*b),
+        Yaml::Int(i) => Value::from(*i),
+        Yaml::Float(f) => Value::from(*f),
+        Yaml::Str(text) if node.is_unsafe() || !provision_templates::is_template(text) => Value::from(text.clone()),
+        Yaml::Str(text) => templater
+            .render_str(text, scope, &RenderOptions::default())
+            .map_err(|error| RenderError::at(error, node))?,
+        Yaml::Seq(items) => {
+            let mut list = Vec::with_capacity(items.len());
+            for item in items.iter() {
+                let value = self::node(item, scope, templater)?;
+                if !provision_templates::is_omit(&value) {
+                    list.push(value);
+                }
+            }
+            Value::from(list)
+        }
+        Yaml::Map(map) => {
+            let mut pairs = Vec::with_capacity(map.len());
+            for (key, value) in map.iter() {
+                let value = self::node(value, scope, templater)?;
+                if provision_templates::is_omit(&value) {
+                    continue;
+                }
+                pairs.push((self::node(key, scope, templater)?, value));
+            }
+            pairs.into_iter().collect::<Value>()
+        }
+    })
+}
+
+/// The node as JSON, as arguments travel.
+pub fn json(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Result<serde_json::Value, RenderError> {
+    Ok(provision_templates::to_json(&self::node(node, scope, templater)?))
+}
+
+/// The node as text, as Python's `str()` would print it.
+pub fn text(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Result<String, RenderError> {
+    Ok(provision_templates::to_text(&self::node(node, scope, templater)?))
+}
+
+/// The node as a boolean, as Ansible reads keywords (`yes`, `"true"`, `1`).
+pub fn boolean(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Result<bool, RenderError> {
+    let value = json(node, scope, templater)?;
+    truth(&value).ok_or_else(|| {
+        RenderError::at(TemplateError::runtime(format!("`{}` is neither true nor false", plain(&value))), node)
+    })
+}
+
+/// A JSON value as a boolean in Ansible's sense.
+pub fn truth(value: &serde_json::Value) -> Option<bool> {
+    match value {
+        serde_json::Value::Bool(b) => Some(*b),
+        serde_json::Value::Null => Some(false),
+        serde_json::Value::Number(n) => Some(n.as_f64().is_some_and(|n| n != 0.0)),
+        serde_json::Value::String(s) => match s.to_lowercase().as_str() {
+            "yes" | "true" | "on" | "1" | "y" | "t" => Some(true),
+            "no" | "false" | "off" | "0" | "n" | "f" | "" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A JSON value as text without quotes.
+pub fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// JSON results as a value for templates.
+pub fn value_of(map: Map<String, serde_json::Value>) -> Value {
+    provision_templates::from_json(serde_json::Value::Object(map))
+}

@@ -1,0 +1,272 @@
+//! What a run is made of.
+
+use crate::event::{Event, HostStats, Reporter};
+use crate::secrets::Secrets;
+use crate::transport::{Secret, Transport};
+use crate::vars::Values;
+use provision_project::inventory::Inventory;
+use provision_project::{Loader, Play, Role, Task, Vars};
+use provision_system::Mutation;
+use provision_templates::Templater;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Duration;
+
+/// What the command line and the configuration say about the run.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub check: bool,
+    pub diff: bool,
+    /// Hosts worked on at once.
+    pub forks: usize,
+    pub tags: Vec<String>,
+    pub skip_tags: Vec<String>,
+    pub limit: Option<String>,
+    pub extra_vars: Arc<Vars>,
+    pub start_at_task: Option<String>,
+    pub verbosity: u8,
+    pub force_handlers: bool,
+    pub r#become: bool,
+    pub become_user: Option<String>,
+    pub become_method: Option<String>,
+    pub become_password: Option<Secret>,
+    pub password: Option<Secret>,
+    pub remote_user: Option<String>,
+    pub private_key: Option<PathBuf>,
+    pub connection: Option<String>,
+    pub connect_timeout: Option<Duration>,
+    pub host_key_checking: Option<bool>,
+    pub ssh_args: Vec<String>,
+    pub inventory_sources: Vec<String>,
+    /// Show the output of commands while they run.
+    pub stream: bool,
+}
+
+/// Asks the person at the terminal.
+pub trait Prompter: Send + Sync {
+    /// The answer; None at end of input or without a terminal.
+    fn ask(&self, prompt: &str, private: bool) -> Option<String>;
+}
+
+/// One run of playbooks.
+pub struct Engine {
+    pub settings: Settings,
+    inventory: RwLock<Arc<Inventory>>,
+    pub loader: Arc<Loader>,
+    pub templater: Arc<Templater>,
+    pub transport: Arc<dyn Transport>,
+    pub reporter: Mutex<Box<dyn Reporter>>,
+    pub prompter: Arc<dyn Prompter>,
+    pub secrets: Arc<Secrets>,
+    /// Every host the run has met, by name.
+    pub hosts: RwLock<indexmap::IndexMap<Arc<str>, Arc<Host>>>,
+    /// Set by Ctrl-C: nothing new is begun.
+    pub interrupted: AtomicBool,
+    pub started: AtomicBool,
+    pub task_events: AtomicU64,
+}
+
+/// What an [`Engine`] is made of.
+pub struct Parts {
+    pub settings: Settings,
+    pub inventory: Inventory,
+    pub loader: Arc<Loader>,
+    pub templater: Arc<Templater>,
+    pub transport: Arc<dyn Transport>,
+    pub reporter: Box<dyn Reporter>,
+    pub prompter: Arc<dyn Prompter>,
+    pub secrets: Arc<Secrets>,
+}
+
+/// A host with all that the run knows of it.
+pub struct Host {
+    pub name: Arc<str>,
+    /// Inventory, group_vars and host_vars in one.
+    inventory: RwLock<Arc<Vars>>,
+    /// Not in the inventory: the implicit localhost, or a name that `delegate_to` made up.
+    pub implicit: bool,
+    state: Mutex<HostState>,
+}
+
+/// The part that changes.
+#[derive(Default)]
+pub struct HostState {
+    /// Under their names in `ansible_facts`.
+    pub facts: Arc<Values>,
+    /// `ansible_facts` and each fact as `ansible_NAME`.
+    pub injected: Arc<Values>,
+    /// `set_fact` and `register`.
+    pub set: Arc<Values>,
+    pub included: Arc<Vars>,
+    /// Ids of handlers to run at the next flush.
+    pub notified: Vec<u64>,
+    pub failed: bool,
+    pub unreachable: bool,
+    /// `meta: end_host` and kin.
+    pub ended: bool,
+    pub roles_done: HashSet<String>,
+    pub stats: HostStats,
+    /// Of a dry run: what would have changed so far, by the identity that would have done it.
+    pub predicted: Vec<(String, Mutation)>,
+    /// How many of `predicted` each identity's agent has been told.
+    pub told: HashMap<String, usize>,
+}
+
+impl Host {
+    pub fn new(name: Arc<str>, inventory: Vars, implicit: bool) -> Self {
+        let state = HostState { stats: HostStats { host: name.clone(), ..HostStats::default() }, ..HostState::default() };
+        Self { name, inventory: RwLock::new(Arc::new(inventory)), implicit, state: Mutex::new(state) }
+    }
+
+    /// The inventory's variables of this host.
+    pub fn inventory(&self) -> Arc<Vars> {
+        self.inventory.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, HostState> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Still in the play.
+    pub fn active(&self) -> bool {
+        let state = self.state();
+        !state.failed && !state.unreachable && !state.ended
+    }
+}
+
+impl HostState {
+    /// New facts beside those there are.
+    pub fn add_facts(&mut self, facts: impl IntoIterator<Item = (String, provision_templates::Value)>) {
+        let mut own = (*self.facts).clone();
+        let mut injected = (*self.injected).clone();
+        for (name, value) in facts {
+            let short = name.strip_prefix("ansible_").unwrap_or(&name);
+            own.insert(short.into(), value.clone());
+            injected.insert(format!("ansible_{short}").into(), value);
+        }
+        let all: provision_templates::Value = own.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        injected.insert("ansible_facts".into(), all);
+        self.facts = Arc::new(own);
+        self.injected = Arc::new(injected);
+    }
+
+    pub fn clear_facts(&mut self) {
+        self.facts = Arc::default();
+        self.injected = Arc::default();
+    }
+
+    /// `set_fact`, `register`.
+    pub fn set(&mut self, name: &str, value: provision_templates::Value) {
+        Arc::make_mut(&mut self.set).insert(name.into(), value);
+    }
+}
+
+/// A play on one batch of hosts.
+pub struct PlayRun {
+    pub play: Arc<Play>,
+    pub name: String,
+    /// All hosts of the play, then those of this batch.
+    pub all: Vec<Arc<str>>,
+    pub batch: Vec<Arc<Host>>,
+    pub prompts: Arc<Values>,
+    /// Defaults and vars of all roles whose variables are visible to the whole play, merged.
+    pub role_defaults: RwLock<Arc<Vars>>,
+    pub role_vars: RwLock<Arc<Vars>>,
+    pub roles: RwLock<Vec<Arc<Role>>>,
+    pub handlers: RwLock<Vec<Arc<Task>>>,
+    /// `vars_files`, by host.
+    pub vars_files: RwLock<HashMap<Arc<str>, Arc<Vars>>>,
+    /// The play ends early (`meta: end_play`, any_errors_fatal).
+    pub ended: AtomicBool,
+}
+
+impl Engine {
+    pub fn emit(&self, event: &Event) {
+        self.reporter.lock().unwrap_or_else(|e| e.into_inner()).event(event);
+    }
+
+    pub fn warn(&self, text: impl Into<String>, place: Option<String>) {
+        self.emit(&Event::Warning { text: self.secrets.redact(&text.into()), place });
+    }
+
+    /// Asks the person at the terminal, with the live display out of the way.
+    pub fn ask(&self, prompt: &str, private: bool) -> Option<String> {
+        let mut reporter = self.reporter.lock().unwrap_or_else(|e| e.into_inner());
+        reporter.suspend();
+        let answer = self.prompter.ask(prompt, private);
+        reporter.resume();
+        answer
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// A host of the inventory, or one made up by its name (as `delegate_to` and the implicit localhost do).
+    pub fn host(&self, name: &str) -> Arc<Host> {
+        if let Some(host) = self.hosts.read().unwrap_or_else(|e| e.into_inner()).get(name) {
+            return host.clone();
+        }
+        let mut hosts = self.hosts.write().unwrap_or_else(|e| e.into_inner());
+        let name: Arc<str> = name.into();
+        let inventory = self.inventory();
+        let host = match inventory.host(&name) {
+            Some(found) => Arc::new(Host::new(name.clone(), with_local(inventory.vars_of(found), found.implicit), found.implicit)),
+            // A name that only a delegate_to knows.
+            None => {
+                let vars = inventory.group("all").map(|all| all.vars.clone()).unwrap_or_default();
+                Arc::new(Host::new(name.clone(), vars, true))
+            }
+        };
+        hosts.entry(name).or_insert(host).clone()
+    }
+
+    /// The inventory as it is now: plays may add hosts and groups.
+    pub fn inventory(&self) -> Arc<Inventory> {
+        self.inventory.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// Changes the inventory; hosts that the run has met get their new variables.
+    pub fn change_inventory<T>(&self, change: impl FnOnce(&mut Inventory) -> T) -> T {
+        let mut guard = self.inventory.write().unwrap_or_else(|e| e.into_inner());
+        let result = change(Arc::make_mut(&mut guard));
+        let inventory = guard.clone();
+        drop(guard);
+        for host in self.hosts.read().unwrap_or_else(|e| e.into_inner()).values() {
+            if let Some(found) = inventory.host(&host.name) {
+                let vars = Arc::new(with_local(inventory.vars_of(found), found.implicit));
+                *host.inventory.write().unwrap_or_else(|e| e.into_inner()) = vars;
+            }
+        }
+        result
+    }
+}
+
+impl Engine {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            settings: parts.settings,
+            inventory: RwLock::new(Arc::new(parts.inventory)),
+            loader: parts.loader,
+            templater: parts.templater,
+            transport: parts.transport,
+            reporter: Mutex::new(parts.reporter),
+            prompter: parts.prompter,
+            secrets: parts.secrets,
+            hosts: RwLock::default(),
+            interrupted: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+            task_events: AtomicU64::new(0),
+        })
+    }
+}
+
+/// The implicit localhost is worked on without a connection.
+fn with_local(mut vars: Vars, implicit: bool) -> Vars {
+    if implicit {
+        vars.entry("ansible_connection".into()).or_insert_with(|| provision_source::Node::str("local"));
+    }
+    vars
+}

@@ -1,0 +1,198 @@
+//! Variables of a host in a task: layers in Ansible's order of precedence, templated when they are asked for.
+
+use minijinja::value::{Enumerator, Object, Value};
+use provision_project::Vars;
+use provision_source::{Node, Yaml};
+use provision_templates::{ErrorKind, Scope, TemplateError, Templater};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::render;
+
+
+/// Final values: facts, registered results, loop variables.
+pub type Values = indexmap::IndexMap<Arc<str>, Value>;
+
+/// One level of precedence.
+#[derive(Clone)]
+pub enum Layer {
+    /// As written: templates in them are rendered when asked for.
+    Nodes(Arc<Vars>),
+    /// Never templated again.
+    Values(Arc<Values>),
+    /// Names the engine answers (`inventory_hostname`, `hostvars`, …).
+    Magic(Arc<dyn Magic>),
+}
+
+/// Names computed by the engine.
+pub trait Magic: Send + Sync {
+    fn get(&self, name: &str) -> Option<Value>;
+    fn names(&self) -> &'static [&'static str];
+}
+
+enum Slot {
+    Busy,
+    Done(Result<Option<Value>, TemplateError>),
+}
+
+/// The variables that one task sees on one host.
+pub struct TaskScope {
+    /// Lowest precedence first.
+    layers: Vec<Layer>,
+    templater: Arc<Templater>,
+    cache: Mutex<HashMap<Arc<str>, Slot>>,
+    me: Weak<TaskScope>,
+}
+
+impl std::fmt::Debug for TaskScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TaskScope({} layers)", self.layers.len())
+    }
+}
+
+impl TaskScope {
+    pub fn new(layers: Vec<Layer>, templater: Arc<Templater>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { layers, templater, cache: Mutex::default(), me: me.clone() })
+    }
+
+    /// The same with one more layer on top.
+    pub fn with(&self, layer: Layer) -> Arc<Self> {
+        let mut layers = self.layers.clone();
+        layers.push(layer);
+        Self::new(layers, self.templater.clone())
+    }
+
+    /// The same with a few final values on top.
+    pub fn with_values(&self, values: impl IntoIterator<Item = (Arc<str>, Value)>) -> Arc<Self> {
+        self.with(Layer::Values(Arc::new(values.into_iter().collect())))
+    }
+
+    /// The variable before templating.
+    pub fn raw(&self, name: &str) -> Option<Node> {
+        self.layers.iter().rev().find_map(|layer| match layer {
+            Layer::Nodes(vars) => vars.get(name).cloned(),
+            Layer::Values(values) => values.get(name).map(|v| Node::from_json(&provision_templates::to_json(v))),
+            Layer::Magic(magic) => magic.get(name).map(|v| Node::from_json(&provision_templates::to_json(&v))),
+        })
+    }
+
+    pub fn templater(&self) -> &Arc<Templater> {
+        &self.templater
+    }
+
+    fn look_up(&self, name: &str) -> Result<Option<Value>, TemplateError> {
+        for layer in self.layers.iter().rev() {
+            match layer {
+                Layer::Nodes(vars) => {
+                    if let Some(node) = vars.get(name) {
+                        let Some(me) = self.me.upgrade() else { return Ok(None) };
+                        let scope: Arc<dyn Scope> = me;
+                        return render::node(node, &scope, &self.templater).map(Some).map_err(|e| e.error);
+                    }
+                }
+                Layer::Values(values) => {
+                    if let Some(value) = values.get(name) {
+                        return Ok(Some(value.clone()));
+                    }
+                }
+                Layer::Magic(magic) => {
+                    if name == "vars" {
+                        return Ok(self.me.upgrade().map(|me| Value::from_object(AllVars(me))));
+                    }
+                    if let Some(value) = magic.get(name) {
+                        return Ok(Some(value));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Scope for TaskScope {
+    fn get(&self, name: &str) -> Result<Option<Value>, TemplateError> {
+        {
+            let mut cache = self.cache.lock().unwrap_or_else(|e| e.into_inner());
+            match cache.get(name) {
+                Some(Slot::Done(result)) => return result.clone(),
+                Some(Slot::Busy) => {
+                    return Err(TemplateError::new(
+                        ErrorKind::Recursion,
+                        format!("recursive loop detected in template: the variable '{name}' needs itself"),
+                    ));
+                }
+                None => {
+                    cache.insert(name.into(), Slot::Busy);
+                }
+            }
+        }
+        let result = self.look_up(name);
+        self.cache.lock().unwrap_or_else(|e| e.into_inner()).insert(name.into(), Slot::Done(result.clone()));
+        result
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for layer in &self.layers {
+            match layer {
+                Layer::Nodes(vars) => names.extend(vars.keys().map(|k| k.to_string())),
+                Layer::Values(values) => names.extend(values.keys().map(|k| k.to_string())),
+                Layer::Magic(magic) => names.extend(magic.names().iter().map(|n| (*n).to_string())),
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// `vars`, and what `hostvars[host]` is: every variable by its name.
+#[derive(Debug)]
+pub struct AllVars(pub Arc<TaskScope>);
+
+impl Object for AllVars {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        match self.0.get(name) {
+            Ok(value) => value,
+            Err(error) if error.is_undefined() => None,
+            Err(error) => Some(provision_templates::error_value(error)),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.names().into_iter().map(Value::from).collect())
+    }
+}
+
+/// A map by name, its entries made when asked for (`hostvars`).
+pub struct Named<F> {
+    pub names: Vec<Arc<str>>,
+    pub make: F,
+}
+
+impl<F> std::fmt::Debug for Named<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.names)
+    }
+}
+
+impl<F: Fn(&str) -> Option<Value> + Send + Sync + 'static> Object for Named<F> {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        (self.make)(key.as_str()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.names.iter().map(|n| Value::from(&**n)).collect())
+    }
+}
+
+/// Does a template stand anywhere in the node?
+pub fn has_template(node: &Node) -> bool {
+    match &node.value {
+        Yaml::Str(text) => !node.is_unsafe() && provision_templates::is_template(text),
+        Yaml::Seq(items) => items.iter().any(has_template),
+        Yaml::Map(map) => map.iter().any(|(k, v)| has_template(k) || has_template(v)),
+        _ => false,
+    }
+}

@@ -1,0 +1,104 @@
+//! Starting the agent on a target: one line of `sh` that runs the cached agent of exactly this content, or asks for it.
+//!
+//! The line needs a POSIX `sh` with `mkdir`, `chmod`, `mv`, `rm`, `uname`, `head` and `gzip`. It says one of
+//! - [`provision_wire::READY`]: the agent runs, frames follow;
+//! - `\x01provision-need MACHINE SYSTEM\x02`: send the compressed agent, as many bytes as the line names;
+//! - `\x01provision-fail REASON\x02`: it cannot be started, and why.
+
+/// Before the machine's name when the target has no agent yet.
+pub const NEED: &[u8] = b"\x01provision-need ";
+/// Before the reason when no agent can be started.
+pub const FAIL: &[u8] = b"\x01provision-fail ";
+/// Ends what [`NEED`] and [`FAIL`] begin.
+pub const END: u8 = 2;
+
+/// The line for an agent whose content has this hash (hex).
+///
+/// Directories are tried in order; one that others could write to, or that is not ours, is passed over, and so is one where
+/// execution is refused. `$HOME` may be missing.
+pub fn script(hash: &str) -> String {
+    // Kept on one line and free of single quotes, so that it can be quoted for su, sudo and remote shells alike.
+    format!(
+        concat!(
+            "umask 077; a=agent-{hash}; u=$(id -u); ",
+            // Ours, no link, closed to others; made if it is not there.
+            "ok() {{ d=$1; if [ ! -d \"$d\" ]; then mkdir -p \"$d\" 2>/dev/null || return 1; fi; ",
+            "[ ! -L \"$d\" ] && [ -O \"$d\" ] && chmod 700 \"$d\" 2>/dev/null; }}; ",
+            "dirs() {{ [ -n \"$HOME\" ] && [ -d \"$HOME\" ] && [ -O \"$HOME\" ] && $1 \"$HOME/.cache/provision\"; ",
+            "for t in /run/user/$u /var/tmp /tmp /dev/shm; do [ -d $t ] && $1 \"$t/provision-$u\"; done; }}; ",
+            "try() {{ ok \"$1\" && [ -x \"$1/$a\" ] && \"$1/$a\" --probe </dev/null 2>/dev/null && exec \"$1/$a\"; }}; ",
+            // `put`: a directory from which programs may be run takes the agent.
+            "probe() {{ [ -n \"$p\" ] && return; ok \"$1\" || return; f=\"$1/.probe-$$\"; ",
+            "printf \"#!/bin/sh\\nexit 0\\n\" >\"$f\" 2>/dev/null && chmod 700 \"$f\" && \"$f\" 2>/dev/null && p=$1; rm -f \"$f\"; }}; ",
+            "dirs try; p=; dirs probe; ",
+            "if [ -z \"$p\" ]; then printf \"\\001provision-fail no directory of this user can hold a program and run it (noexec, full or not writable)\\002\"; exit 3; fi; ",
+            "printf \"\\001provision-need %s %s\\002\" \"$(uname -m)\" \"$(uname -s)\"; ",
+            "read -r n || exit 3; t=\"$p/.$a.$$\"; ",
+            "if head -c \"$n\" | gzip -dc >\"$t\" 2>/dev/null && chmod 700 \"$t\" && mv -f \"$t\" \"$p/$a\"; then ",
+            "for o in \"$p\"/agent-*; do [ \"$o\" = \"$p/$a\" ] || [ -z \"$(find \"$o\" -mtime +30 2>/dev/null)\" ] || rm -f \"$o\"; done; ",
+            "exec \"$p/$a\"; fi; rm -f \"$t\"; ",
+            "printf \"\\001provision-fail cannot write the agent to %s (disk full?)\\002\" \"$p\"; exit 3",
+        ),
+        hash = hash,
+    )
+}
+
+/// The command line that runs the script by `sh`, whatever the login shell is.
+pub fn plain(hash: &str) -> String {
+    format!("exec sh -c '{}'", script(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn the_line_can_be_quoted_and_is_posix() {
+        let line = script("abc");
+        assert!(!line.contains('\''), "it is put between single quotes");
+        assert!(!line.contains('\n'));
+    }
+
+    /// Runs the line in a home of its own with a shell script in the agent's place.
+    fn start(home: &std::path::Path, agent: &[u8]) -> String {
+        let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        compressed.write_all(agent).unwrap();
+        let compressed = compressed.finish().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", &script("test")])
+            .env("HOME", home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{}", compressed.len()).unwrap();
+        input.write_all(&compressed).unwrap();
+        input.write_all(b"rest").unwrap();
+        drop(input);
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn asks_once_then_runs_what_it_has() {
+        let home = tempfile::tempdir().unwrap();
+        let agent = b"#!/bin/sh\n[ \"$1\" = --probe ] && exit 0\nprintf 'runs:'\ncat\n";
+        let first = start(home.path(), agent);
+        assert!(first.starts_with("\u{1}provision-need "), "{first:?}");
+        assert!(first.ends_with("\u{2}runs:rest"), "{first:?}");
+        let again = start(home.path(), agent);
+        assert!(again.starts_with("runs:"), "the cached one starts without asking: {again:?}");
+    }
+
+    #[test]
+    fn a_directory_that_is_a_link_is_not_trusted() {
+        let home = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".cache")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), home.path().join(".cache/provision")).unwrap();
+        start(home.path(), b"#!/bin/sh\nexit 0\n");
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    }
+}
