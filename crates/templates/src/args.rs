@@ -14,10 +14,6 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn one(value: Value) -> Self {
-        Self { pos: vec![value], named: Vec::new() }
-    }
-
     /// Fails on the first argument that is missing or unknown.
     pub(crate) fn check(&self) -> Result<()> {
         self.pos.iter().chain(self.named.iter().map(|(_, value)| value)).try_for_each(check)

@@ -244,6 +244,7 @@ fn pure_lookup(
             })
         }
         "sequence" => sequence(terms, kwargs),
+        "subelements" => crate::filters::dicts::lookup_subelements(terms),
         "vars" => vars_lookup(eval, terms, kwargs),
         "varnames" => varnames(eval, terms),
         _ => return None,

@@ -1,9 +1,8 @@
 //! The methods of Python's str, list and dict that templates call.
 
-use crate::args::{Args, Param, int_arg};
+use crate::args::{Args, Param};
 use crate::error::TemplateError;
 use crate::ops::{self, Result};
-use crate::text::to_str;
 use crate::value::{MutDict, MutList, View, dict, items, list, none, pairs, tuple, view};
 use minijinja::Value;
 
@@ -487,18 +486,4 @@ fn swapcase(text: &str) -> String {
             if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }
         })
         .collect()
-}
-
-/// An optional width or count given as a value.
-pub(crate) fn count_arg(value: Option<&Value>, default: usize) -> Result<usize> {
-    match value {
-        None => Ok(default),
-        Some(value) => Ok(usize::try_from(int_arg(value)?).unwrap_or(0)),
-    }
-}
-
-/// `str(value)` of an argument.
-pub(crate) fn text_of(value: &Value) -> Result<String> {
-    ops::check(value)?;
-    Ok(to_str(value))
 }

@@ -1,7 +1,7 @@
 //! Python's operators on values.
 
 use crate::error::TemplateError;
-use crate::value::{Dict, View, dict, int, items, list, pairs, tuple, type_name, view};
+use crate::value::{Dict, View, int, items, list, pairs, tuple, type_name, view};
 use minijinja::Value;
 use std::cmp::Ordering;
 
@@ -300,6 +300,7 @@ pub(crate) fn contains(container: &Value, needle: &Value) -> Result<bool> {
 pub(crate) fn attr(container: &Value, name: &str) -> Option<Value> {
     match view(container) {
         View::Map(map) => map.get_value_by_str(name),
+        View::Seq(_) => crate::filters::lists::group_attr(container, name),
         View::Other => crate::time::attr(container, name),
         _ => None,
     }
@@ -434,9 +435,4 @@ pub(crate) fn sort_by<T>(
         if reverse { order.reverse() } else { order }
     });
     failed.map_or(Ok(()), Err)
-}
-
-/// An empty dict.
-pub(crate) fn empty_dict() -> Value {
-    dict(Dict::new())
 }

@@ -8,7 +8,14 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 mod basic;
+pub(crate) mod dicts;
+mod encode;
+pub(crate) mod lists;
+mod numbers;
+mod paths;
 pub(crate) mod random;
+mod strings;
+mod yaml;
 
 /// What a filter is called as.
 pub(crate) type Call = fn(&mut Eval<'_>, Value, Args) -> Result;
@@ -28,11 +35,21 @@ pub(crate) type Table = &'static [(&'static str, Call)];
 const LAZY: [&str; 4] = ["default", "d", "mandatory", "type_debug"];
 
 static ALL: LazyLock<HashMap<&'static str, Filter>> = LazyLock::new(|| {
-    [basic::TABLE]
-        .into_iter()
-        .flatten()
-        .map(|(name, call)| (*name, Filter { call: *call, lazy: LAZY.contains(name) }))
-        .collect()
+    [
+        basic::TABLE,
+        strings::TABLE,
+        lists::TABLE,
+        dicts::TABLE,
+        encode::TABLE,
+        yaml::TABLE,
+        numbers::TABLE,
+        paths::TABLE,
+        random::TABLE,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|(name, call)| (*name, Filter { call: *call, lazy: LAZY.contains(name) }))
+    .collect()
 });
 
 pub(crate) fn find(name: &str) -> Option<Filter> {
