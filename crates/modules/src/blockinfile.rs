@@ -73,7 +73,7 @@ impl Module for Blockinfile {
             validate: args.validate.as_deref(),
             attributes: &args.attributes,
         };
-        let missing = ctx.sys.stat(&crate::support::files::path_of(ctx, &args.path), true)?.is_none();
+        let missing = ctx.sys.stat(&crate::support::files::path_of(ctx, &args.path)?, true)?.is_none();
         let text = match file.read(ctx)? {
             edit::Found::Text(text) => text,
             edit::Found::Unknown(outcome) => return Ok(outcome),

@@ -2,6 +2,7 @@
 
 use crate::support::files::{self, Ownership, Validated, Wanted, path_of, real_path, show};
 use crate::support::options::Unmanaged;
+use crate::support::results;
 use crate::{Ctx, Failure, Module, Outcome};
 use provision_args::{Args, CopyMode, ModeArg, PathArg};
 use provision_system::text::{text_to_bytes, to_path};
@@ -145,8 +146,8 @@ impl Source {
         }
         match (&args.content, &args.src) {
             (Some(Value::String(text)), _) => Ok(Self::Inline(text_to_bytes(text))),
-            (Some(value), _) => Ok(Self::Inline(text_to_bytes(&value.to_string()))),
-            (None, Some(src)) if args.remote_src => Ok(Self::Remote(path_of(ctx, src))),
+            (Some(value), _) => Ok(Self::Inline(text_to_bytes(&results::json(value)))),
+            (None, Some(src)) if args.remote_src => Ok(Self::Remote(path_of(ctx, src)?)),
             (None, Some(src)) => {
                 Err(Failure::new(format!("the content of {src} has not been sent by the controller")))
             }
@@ -194,7 +195,7 @@ impl Source {
 fn copy_one(ctx: &Ctx<'_>, args: &CopyArgs, owner: &Ownership<'_>) -> Result<Outcome, Failure> {
     let source = Source::of(args, ctx)?;
     let text = files::expand(ctx, &args.dest);
-    let mut dest = files::absolute(ctx, &text);
+    let mut dest = path_of(ctx, &args.dest)?;
     let mut owner = owner.clone();
     let preserved;
     if let Source::Remote(src) = &source {
@@ -324,7 +325,7 @@ fn copy_tree(
     owner: &Ownership<'_>,
     tree: &[Entry],
 ) -> Result<Outcome, Failure> {
-    let dest = path_of(ctx, &args.dest);
+    let dest = path_of(ctx, &args.dest)?;
     let mut top = dest.clone();
     if args.into {
         top.extend(args.original_basename.as_deref().map(to_path));

@@ -64,7 +64,7 @@ impl Module for File {
     type Args = FileArgs;
 
     fn run(args: FileArgs, ctx: &Ctx<'_>) -> Result<Outcome, Failure> {
-        let mut path = path_of(ctx, &args.path);
+        let mut path = path_of(ctx, &args.path)?;
         let now = ctx.sys.stat(&path, false)?;
         let state = args.state.unwrap_or(match &now {
             Some(meta) => kind(meta),
@@ -81,7 +81,7 @@ impl Module for File {
             && ctx.sys.stat(&path, true)?.is_some_and(|meta| meta.is_dir())
         {
             // As `ln` does: into the directory, under the same name.
-            path.extend(path_of(ctx, src).file_name());
+            path.extend(path_of(ctx, src)?.file_name());
         }
         let task = Task {
             ctx,
@@ -151,6 +151,9 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn absent(&self, path: &Path) -> Result<Outcome, Failure> {
+        if path.parent().is_none() {
+            return Err(Failure::new("refusing to remove /").with("path", show(path)));
+        }
         match self.ctx.sys.stat(path, false)? {
             Some(meta) if meta.is_dir() => self.ctx.sys.remove_tree(path)?,
             Some(_) => self.ctx.sys.remove_file(path)?,
@@ -292,7 +295,7 @@ impl Task<'_> {
                 _ => Err(Failure::new("src is required for creating new hardlinks")),
             };
         };
-        let src = path_of(self.ctx, src);
+        let src = path_of(self.ctx, src)?;
         let Some(source) = self.ctx.sys.stat(&src, true)? else {
             if self.ctx.sys.uncertain() {
                 return files::unknown(self.ctx, path, "a hard link", "its source does not exist yet");

@@ -118,7 +118,7 @@ impl Module for Find {
             skipped: Map::new(),
         };
         for path in &args.paths {
-            let dir = path_of(ctx, path);
+            let dir = path_of(ctx, path)?;
             if ctx.sys.stat(&dir, true)?.is_some_and(|meta| meta.is_dir()) {
                 search.level(&dir, 1)?;
             } else {

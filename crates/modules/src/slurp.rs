@@ -22,7 +22,7 @@ impl Module for Slurp {
     type Args = SlurpArgs;
 
     fn run(args: SlurpArgs, ctx: &Ctx<'_>) -> Result<Outcome, Failure> {
-        let path = path_of(ctx, &args.src);
+        let path = path_of(ctx, &args.src)?;
         let outcome = Outcome::new().with("encoding", "base64").with("source", show(&path));
         match ctx.sys.stat(&path, true)? {
             None if ctx.sys.uncertain() => Ok(crate::support::files::depends(

@@ -50,7 +50,7 @@ impl Module for Stat {
     type Args = StatArgs;
 
     fn run(args: StatArgs, ctx: &Ctx<'_>) -> Result<Outcome, Failure> {
-        let path = path_of(ctx, &args.path);
+        let path = path_of(ctx, &args.path)?;
         let Some(meta) = ctx.sys.stat(&path, args.follow)? else {
             let mut stat = Map::new();
             stat.insert("exists".to_owned(), false.into());

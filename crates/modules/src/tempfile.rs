@@ -40,7 +40,7 @@ impl Module for Tempfile {
 
     fn run(args: TempfileArgs, ctx: &Ctx<'_>) -> Result<Outcome, Failure> {
         let dir = match &args.path {
-            Some(path) => path_of(ctx, path),
+            Some(path) => path_of(ctx, path)?,
             None => {
                 let set = ctx.sys.environment().remove(&*to_os("TMPDIR")).map(PathBuf::from);
                 set.filter(|dir| dir.is_absolute()).unwrap_or_else(|| PathBuf::from("/tmp"))

@@ -33,7 +33,7 @@ pub struct Edited {
 impl Target<'_> {
     /// The file's text.
     pub fn read(&self, ctx: &Ctx<'_>) -> Result<Found, Failure> {
-        let path = files::path_of(ctx, self.path);
+        let path = files::path_of(ctx, self.path)?;
         Ok(match ctx.sys.stat(&path, true)? {
             Some(meta) if meta.is_dir() => {
                 return Err(Failure::new(format!("Path {} is a directory !", show(&path))).with("rc", 256));
@@ -56,7 +56,7 @@ impl Target<'_> {
         edited: Option<Edited>,
         backup: &str,
     ) -> Result<Outcome, Failure> {
-        let path = files::real_path(ctx.sys, &files::path_of(ctx, self.path))?;
+        let path = files::real_path(ctx.sys, &files::path_of(ctx, self.path)?)?;
         let owner = self.attributes.wanted().look_up(ctx)?;
         let mut outcome = Outcome::new();
         if backup == "backup" {

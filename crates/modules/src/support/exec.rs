@@ -51,7 +51,7 @@ impl<'a> Conditions<'a> {
 /// The directory a command starts in. A missing one is an error unless an earlier command of a dry run may make it.
 pub fn directory(ctx: &Ctx<'_>, chdir: Option<&PathArg>) -> Result<Option<PathBuf>, Failure> {
     let Some(chdir) = chdir else { return Ok(None) };
-    let dir = files::path_of(ctx, chdir);
+    let dir = files::path_of(ctx, chdir)?;
     match ctx.sys.stat(&dir, true)? {
         Some(meta) if meta.is_dir() => Ok(Some(dir)),
         None if ctx.sys.uncertain() => Ok(Some(dir)),

@@ -8,9 +8,13 @@ use serde_json::{Map, Value};
 use std::path::{Component, Path, PathBuf};
 
 /// The path an argument means: `~` and variables expanded; a relative one starts at the home directory, where
-/// an SSH session starts.
-pub fn path_of(ctx: &Ctx<'_>, arg: &PathArg) -> PathBuf {
-    absolute(ctx, &expand(ctx, arg))
+/// an SSH session starts. An empty one is an error: it would mean that directory itself.
+pub fn path_of(ctx: &Ctx<'_>, arg: &PathArg) -> Result<PathBuf, Failure> {
+    let text = expand(ctx, arg);
+    if text.is_empty() {
+        return Err(Failure::new(format!("the path '{arg}' is empty")));
+    }
+    Ok(absolute(ctx, &text))
 }
 
 /// `~`, `~user`, `$NAME` and `${NAME}` expanded; what is unknown stays.
@@ -273,10 +277,10 @@ pub fn validate(ctx: &Ctx<'_>, command: &str, data: &mut dyn std::io::Read) -> R
     if output.ok() {
         return Ok(Validated::Yes);
     }
-    Err(Failure::new("failed to validate")
-        .with("exit_status", output.rc)
-        .with("stdout", output.out())
-        .with("stderr", output.err()))
+    let mut failure = Failure::new("failed to validate").with("exit_status", output.rc);
+    super::results::lines(&mut failure.result, "stdout", output.out());
+    super::results::lines(&mut failure.result, "stderr", output.err());
+    Err(failure)
 }
 
 /// Replaces a text file as the editing modules do: validation, backup, one atomic write that follows a symbolic

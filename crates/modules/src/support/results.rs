@@ -39,6 +39,20 @@ pub fn split_lines(text: &str) -> Vec<&str> {
     lines
 }
 
+/// JSON as Python writes it: a blank behind commas and colons.
+pub fn json(value: &Value) -> String {
+    let join = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::Array(items) => format!("[{}]", join(items.iter().map(json).collect())),
+        Value::Object(map) => {
+            let pair =
+                |(key, value): (&String, &Value)| format!("{}: {}", Value::from(key.as_str()), json(value));
+            format!("{{{}}}", join(map.iter().map(pair).collect()))
+        }
+        plain => plain.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

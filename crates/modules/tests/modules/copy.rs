@@ -33,8 +33,8 @@ fn the_mode_alone_can_change() {
 #[test]
 fn mappings_are_written_as_json() {
     let m = Memory::new();
-    converge(&m, "copy", json!({"content": {"a": [1, 2]}, "dest": "/f"}));
-    assert_eq!(m.text("/f"), r#"{"a":[1,2]}"#);
+    converge(&m, "copy", json!({"content": {"a": 1, "b": [1, "x"]}, "dest": "/f"}));
+    assert_eq!(m.text("/f"), r#"{"a": 1, "b": [1, "x"]}"#);
 }
 
 #[test]

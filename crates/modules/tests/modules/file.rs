@@ -175,3 +175,12 @@ fn a_full_disk_is_told() {
     assert!(done.failed && done.msg().contains("No space left on device"), "{done:?}");
     assert!(!predict(&m, &Store::default(), "file", json!({"path": "/d", "state": "directory"})).changed);
 }
+
+#[test]
+fn an_empty_path_is_not_the_home_directory() {
+    let m = machine().file("/root/kept", "");
+    for path in ["", "/", "//"] {
+        assert!(converge(&m, "file", json!({"path": path, "state": "absent"})).failed, "{path}");
+    }
+    assert!(m.exists("/root/kept"));
+}

@@ -85,6 +85,16 @@ pub fn predict(machine: &Memory, store: &Store, module: &str, args: Value) -> Do
     done(result, changed(&journal.take()))
 }
 
+/// The same behind a predicted `command`.
+#[track_caller]
+pub fn predict_after(machine: &Memory, store: &Store, command: Value, module: &str, args: Value) -> Done {
+    let journal = Journal::new(Overlay::new(machine));
+    call(&journal, store, true, "command", &command).unwrap();
+    journal.take();
+    let result = call(&journal, store, true, module, &args);
+    done(result, changed(&journal.take()))
+}
+
 /// Predicts, runs, runs again: the prediction is right and touches nothing, the second run changes nothing.
 #[track_caller]
 pub fn converge(machine: &Memory, module: &str, args: Value) -> Done {

@@ -2,6 +2,8 @@
 //!
 //! Each is marked as test code, so that its helpers may unwrap as tests may.
 #[cfg(test)]
+mod apt;
+#[cfg(test)]
 mod blockinfile;
 #[cfg(test)]
 mod command;
@@ -18,6 +20,8 @@ mod machine;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod replace;
 #[cfg(test)]
 mod script;
@@ -25,3 +29,5 @@ mod script;
 mod small;
 #[cfg(test)]
 mod stat;
+#[cfg(test)]
+mod uncertain;
