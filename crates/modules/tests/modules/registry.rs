@@ -1,16 +1,16 @@
 //! The list of modules and the directory agree.
 
 use provision_modules::{find, registry};
+use provision_system::{Local, System};
 
 #[test]
 fn every_module_is_listed() {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
     let other = ["context", "lib", "registry"];
-    let mut files: Vec<String> = std::fs::read_dir(source)
-        .unwrap()
-        .filter_map(|entry| {
-            entry.unwrap().file_name().to_str().unwrap().strip_suffix(".rs").map(str::to_owned)
-        })
+    let names = Local::inherit().read_dir(source.as_ref()).unwrap();
+    let mut files: Vec<String> = names
+        .iter()
+        .filter_map(|name| name.to_str().unwrap().strip_suffix(".rs").map(str::to_owned))
         .filter(|name| !other.contains(&name.as_str()))
         .collect();
     files.sort_unstable();
