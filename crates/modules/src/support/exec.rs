@@ -57,7 +57,11 @@ pub fn directory(ctx: &Ctx<'_>, chdir: Option<&PathArg>) -> Result<Option<PathBu
         None if ctx.sys.uncertain() => Ok(Some(dir)),
         found => {
             let why = if found.is_some() { "it is not a directory" } else { "No such file or directory" };
-            Err(Failure::new(format!("Unable to change directory before execution: {}: {why}", show(&dir))))
+            let msg = format!("Unable to change directory before execution: {}: {why}", show(&dir));
+            let mut failure = Failure::new(msg).with("rc", Value::Null);
+            results::lines(&mut failure.result, "stdout", String::new());
+            results::lines(&mut failure.result, "stderr", String::new());
+            Err(failure)
         }
     }
 }
@@ -96,6 +100,8 @@ impl Run<'_> {
         let ran = ctx.sys.run(&self.command, Effect::Change).map_err(|error| {
             let mut failure = Failure::new(format!("Error executing command: {error}"));
             failure.result = result.clone();
+            // A program that did not start is one text, as in Ansible.
+            failure.result.insert("cmd".to_owned(), self.command.display().into());
             failure.result.insert("rc".to_owned(), error.errno.into());
             results::lines(&mut failure.result, "stdout", String::new());
             results::lines(&mut failure.result, "stderr", String::new());

@@ -44,9 +44,10 @@ fn a_status_that_is_not_zero_fails() {
     done.has(json!({"msg": "non-zero return code", "rc": 1, "stdout": "out", "stdout_lines": ["out"]}));
     let done = run(&Memory::new(), "command", json!({"cmd": "nosuch x"}));
     assert!(done.failed && done.msg().starts_with("Error executing command"), "{done:?}");
-    done.has(json!({"rc": 2}));
+    done.has(json!({"rc": 2, "cmd": "nosuch x", "stdout": "", "stderr_lines": []}));
     let done = run(&m, "command", json!({"cmd": "ls", "chdir": "/none"}));
     assert!(done.msg().starts_with("Unable to change directory before execution"), "{done:?}");
+    done.has(json!({"cmd": ["ls"], "rc": null, "stdout": ""}));
 }
 
 #[test]
