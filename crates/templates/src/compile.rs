@@ -58,7 +58,7 @@ pub(crate) fn expression(source: &str) -> Result<Bare> {
     let mut lowerer = Lowerer::new(source, false);
     let tree = parse_expr(source).map_err(|error| syntax_error(source, &error))?;
     let expr = lowerer.expr(&tree)?;
-    Ok(Bare { expr, mutates: lowerer.mutates })
+    Ok(Bare { expr, mutates: lowerer.mutates, embedded: lowerer.embedded })
 }
 
 fn syntax_error(source: &str, error: &minijinja::Error) -> TemplateError {
@@ -77,6 +77,8 @@ struct Lowerer<'a> {
     /// Inside `{{ }}` of a text whose escapes are literal; `{% %}` has escapes everywhere.
     literal: bool,
     undouble: bool,
+    /// Some string literal holds a template.
+    embedded: bool,
     mutates: bool,
     blocks: Vec<Arc<BlockDef>>,
     names: HashSet<Name>,
@@ -89,6 +91,7 @@ impl<'a> Lowerer<'a> {
             source,
             literal_escapes,
             literal: false,
+            embedded: false,
             undouble: false,
             mutates: false,
             blocks: Vec::new(),
@@ -289,7 +292,11 @@ impl<'a> Lowerer<'a> {
                 }
                 ExprKind::Var(self.name(var.id))
             }
-            ast::Expr::Const(constant) => ExprKind::Const(self.constant(&constant.value, constant.span())),
+            ast::Expr::Const(constant) => {
+                let value = self.constant(&constant.value, constant.span());
+                self.embedded |= value.as_str().is_some_and(crate::templater::is_template);
+                ExprKind::Const(value)
+            }
             ast::Expr::Slice(slice) => ExprKind::Slice(
                 self.boxed(&slice.expr)?,
                 [

@@ -75,6 +75,10 @@ pub(crate) struct Eval<'a> {
     pub(crate) modules: Vec<Arc<Module>>,
     /// Literals are mutable: the program calls a method that changes its object.
     pub(crate) mutates: bool,
+    /// String literals that hold templates are rendered (conditions).
+    pub(crate) embedded: bool,
+    /// The expression came out of a variable: it may compute, but not reach out.
+    pub(crate) no_lookups: bool,
     pub(crate) depth: usize,
     /// Blocks of the template being rendered and its parents, innermost child first.
     pub(crate) blocks: crate::stmt::Blocks,
@@ -98,6 +102,8 @@ impl<'a> Eval<'a> {
             modules: vec![module.clone()],
             module,
             mutates,
+            embedded: false,
+            no_lookups: false,
             depth: 0,
             blocks: crate::stmt::Blocks::default(),
         }
@@ -111,7 +117,15 @@ impl<'a> Eval<'a> {
 
     fn expr_inner(&mut self, expr: &Expr) -> Result {
         match &expr.kind {
-            ExprKind::Const(value) => Ok(value.clone()),
+            ExprKind::Const(value) => match value.as_str() {
+                Some(text) if self.embedded && crate::templater::is_template(text) => {
+                    let options = crate::RenderOptions::default();
+                    self.templater
+                        .render_str(text, self.scope, &options)
+                        .map_err(TemplateError::without_place)
+                }
+                _ => Ok(value.clone()),
+            },
             ExprKind::Var(name) => self.var(name, expr.place),
             ExprKind::List(items) => {
                 let items = self.exprs(items)?;

@@ -340,6 +340,12 @@ fn replace_field(field: &str, args: &Args, auto: &mut usize) -> Result<String> {
         } else {
             let inner = rest.strip_prefix('.').ok_or_else(bad)?;
             let end = inner.find(['.', '[']).unwrap_or(inner.len());
+            if matches!(view(&value), View::Map(_)) {
+                return Err(TemplateError::runtime(format!(
+                    "'dict' object has no attribute '{}'",
+                    &inner[..end]
+                )));
+            }
             (Value::from(&inner[..end]), &inner[end..])
         };
         value = ops::item(&value, &key).ok_or_else(bad)?;

@@ -139,7 +139,7 @@ fn lookup(eval: &mut Eval<'_>, mut args: Args) -> Result {
     if want_list {
         return Ok(list(found));
     }
-    let all_text = found.iter().all(|value| value.as_str().is_some());
+    let all_text = !found.is_empty() && found.iter().all(|value| value.as_str().is_some());
     Ok(match found.len() {
         1 => found.into_iter().next().unwrap_or_else(none),
         // several texts are joined, anything else stays a list
@@ -150,6 +150,11 @@ fn lookup(eval: &mut Eval<'_>, mut args: Args) -> Result {
 
 fn run_lookup(eval: &mut Eval<'_>, mut args: Args) -> Result<Vec<Value>> {
     args.check()?;
+    if eval.no_lookups {
+        return Err(TemplateError::runtime(
+            "lookups are not run in a condition that is the value of a variable",
+        ));
+    }
     if args.pos.is_empty() {
         return Err(TemplateError::runtime("lookup() needs the name of a lookup as its first argument"));
     }
@@ -290,10 +295,7 @@ fn vars_lookup(eval: &mut Eval<'_>, terms: &[Value], kwargs: &Kwargs) -> Result<
         match found.or_else(|| kwargs.get("default").cloned()) {
             Some(value) => out.push(value),
             None => {
-                return Err(TemplateError::undefined(
-                    name,
-                    format!("No variable found with this name: {name}"),
-                ));
+                return Err(TemplateError::undefined(name, format!("No variable named '{name}' was found.")));
             }
         }
     }
@@ -302,8 +304,7 @@ fn vars_lookup(eval: &mut Eval<'_>, terms: &[Value], kwargs: &Kwargs) -> Result<
 
 fn varnames(eval: &mut Eval<'_>, terms: &[Value]) -> Result<Vec<Value>> {
     let mut out = Vec::new();
-    let mut names = eval.scope.names();
-    names.sort();
+    let names = eval.scope.names();
     for term in terms {
         let pattern = crate::regex::compile(&to_str(term), crate::regex::Flags::default())?;
         out.extend(

@@ -141,4 +141,6 @@ pub(crate) struct Program {
 pub(crate) struct Bare {
     pub expr: Expr,
     pub mutates: bool,
+    /// Some string literal holds a template: conditions render those.
+    pub embedded: bool,
 }

@@ -1,7 +1,7 @@
 //! What a template reads, without evaluating it.
 
 use crate::ir::{Arg, Expr, ExprKind, ForLoop, MacroDef, Program, Stmt, Target};
-use crate::templater::{FileOptions, Kind, Templater, is_template};
+use crate::templater::{FileOptions, Kind, Templater, is_template, is_whole_template};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ impl Templater {
     pub fn references(&self, text: &str, kind: Kind) -> References {
         let mut walk = Walk::default();
         match kind {
-            Kind::Expression if !is_template(text) => {
+            Kind::Expression if !is_whole_template(text.trim()) => {
                 if let Ok(bare) = self.compile_expression(text) {
                     walk.expr(&bare.expr, false);
                 }

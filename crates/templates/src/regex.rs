@@ -162,13 +162,29 @@ pub(crate) fn expand(replacement: &str, captures: &Captures<'_>) -> Result<Strin
     Ok(out)
 }
 
+/// All matches as Python counts them: an empty one may follow right after one that is not.
+pub(crate) fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t>>> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at <= text.len() {
+        let Some(captures) = regex.captures_from_pos(text, at).map_err(failed)? else { break };
+        let Some(whole) = captures.get(0) else { break };
+        at = if whole.start() == whole.end() {
+            whole.end() + text[whole.end()..].chars().next().map_or(1, char::len_utf8)
+        } else {
+            whole.end()
+        };
+        out.push(captures);
+    }
+    Ok(out)
+}
+
 /// Replaces up to `count` matches (0: all); also how many there were.
 pub(crate) fn replace(regex: &Regex, text: &str, replacement: &str, count: usize) -> Result<(String, usize)> {
     let mut out = String::new();
     let mut last = 0;
     let mut done = 0;
-    for captures in regex.captures_iter(text) {
-        let captures = captures.map_err(failed)?;
+    for captures in matches(regex, text)? {
         let Some(whole) = captures.get(0) else { continue };
         if count != 0 && done == count {
             break;

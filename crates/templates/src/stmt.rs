@@ -42,6 +42,10 @@ impl Out {
     }
 
     fn emit(&mut self, value: Value) -> Result<()> {
+        // none is no part at all: what stands beside it keeps its type
+        if value.is_none() {
+            return Ok(());
+        }
         match self {
             Out::Empty => *self = Out::One(value),
             _ => {

@@ -174,24 +174,41 @@ impl Templater {
     /// # Errors
     /// The expression is not valid, or its evaluation fails.
     pub fn eval(&self, expression: &str, scope: &Arc<dyn Scope>) -> Result<Value> {
+        self.evaluate(expression, scope, Trust::Expression)
+    }
+
+    fn evaluate(&self, expression: &str, scope: &Arc<dyn Scope>, trust: Trust) -> Result<Value> {
         let bare = self.compile_expression(expression)?;
         nested(|| {
-            let value = Eval::new(self, scope, bare.mutates).expr(&bare.expr)?;
+            let mut eval = Eval::new(self, scope, bare.mutates);
+            eval.embedded = trust == Trust::Condition && bare.embedded;
+            eval.no_lookups = trust == Trust::Found;
+            let value = eval.expr(&bare.expr)?;
             finalize(&value).map_err(|error| {
                 error.at(bare.expr.place.line, bare.expr.place.start as usize..bare.expr.place.end as usize)
             })
         })
     }
 
-    /// The answer of a condition, as in `when:`. A text with `{{ }}` is rendered first.
+    /// The answer of a condition, as in `when:`. A text that is one `{{ }}` is rendered, and so are
+    /// string literals that hold templates (both are discouraged, and both occur).
     ///
     /// # Errors
     /// As [`Templater::eval`], and when the result is not a boolean.
     pub fn eval_condition(&self, expression: &str, scope: &Arc<dyn Scope>) -> Result<bool> {
-        let value = if is_template(expression) {
-            self.render_str(expression, scope, &RenderOptions::default())
+        let trimmed = expression.trim();
+        let value = if is_whole_template(trimmed) {
+            // what it yields may be a condition itself; where it came from nobody knows, so no lookups in it
+            self.render_str(trimmed, scope, &RenderOptions::default()).and_then(|value| {
+                match value.as_str() {
+                    Some(text) => {
+                        self.evaluate(text, scope, Trust::Found).map_err(TemplateError::without_place)
+                    }
+                    None => Ok(value),
+                }
+            })
         } else {
-            self.eval(expression, scope)
+            self.evaluate(expression, scope, Trust::Condition)
         };
         let value = value.map_err(|mut error| {
             if !matches!(error.kind, ErrorKind::Syntax | ErrorKind::Unknown { .. }) {
@@ -243,7 +260,7 @@ impl Templater {
         match kind {
             Kind::Text if !is_template(text) => Ok(()),
             Kind::Text => self.compile_text(text, true).map(|_| ()),
-            Kind::Expression if is_template(text) => self.compile_text(text, true).map(|_| ()),
+            Kind::Expression if is_whole_template(text.trim()) => self.compile_text(text, true).map(|_| ()),
             Kind::Expression => self.compile_expression(text).map(|_| ()),
             Kind::File => self.compile_file(text, &FileOptions::default()).map(|_| ()),
         }
@@ -311,10 +328,26 @@ fn condition(value: &Value) -> Result<bool> {
     }
 }
 
+/// Where an expression comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Written as an expression.
+    Expression,
+    /// Written as a condition: templates in its string literals are rendered.
+    Condition,
+    /// The value of some variable.
+    Found,
+}
+
 /// Does the text hold a template?
 pub fn is_template(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.windows(2).any(|pair| pair[0] == b'{' && matches!(pair[1], b'{' | b'%' | b'#'))
+}
+
+/// From the first brace to the last one template, as conditions of old.
+pub(crate) fn is_whole_template(text: &str) -> bool {
+    (text.starts_with("{{") && text.ends_with("}}")) || (text.starts_with("{%") && text.ends_with("%}"))
 }
 
 thread_local! {

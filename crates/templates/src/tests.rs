@@ -304,19 +304,21 @@ fn path(eval: &mut Eval<'_>, query: PathQuery<'_>) -> Result<bool> {
     ops::truth(&eval.templater.host().path(query)?)
 }
 
-/// Scheme and something behind it; a URL needs a host, too.
+/// Any text is a URI unless schemes are asked for; a URL needs a scheme and a host.
 fn uri(value: &Value, args: Args, url: bool) -> Result<bool> {
     let [schemes] = args.bind("uri", ["schemes"])?;
-    let text = to_str(value);
-    let Some((scheme, rest)) = text.split_once(':') else { return Ok(false) };
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let Some(text) = value.as_str() else { return Ok(false) };
+    let split = text.split_once(':').filter(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    });
+    let (scheme, rest) = split.unwrap_or(("", text));
     let wanted = match schemes.given() {
         None => true,
         Some(schemes) => {
             ops::iterate(schemes)?.iter().any(|known| to_str(known).eq_ignore_ascii_case(scheme))
         }
     };
-    let host = rest.strip_prefix("//").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(""));
-    Ok(valid && wanted && if url { host.is_some_and(|host| !host.is_empty()) } else { !rest.is_empty() })
+    let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("");
+    Ok(wanted && (!url || (!scheme.is_empty() && !host.is_empty())))
 }

@@ -10,16 +10,27 @@ use provision_templates::{
     Value, from_json, is_omit, to_json, unknown_lookup,
 };
 use serde_json::Value as Json;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// (start of the text, why we differ)
-const DIFFERENT: &[(&str, &str)] = &[];
+const DIFFERENT: &[(&str, &str)] = &[
+    ("{{ range(3) }}", "a range is a list: Ansible refuses to store its range objects"),
+    ("{{ [range(3)] }}", "as above"),
+    ("x{{ range(3) }}", "a range is a list and prints as one"),
+    ("{{ l | type_debug }} {{ d.items() | type_debug }}", "ranges, dict views and generators are lists"),
+    ("{% for i in [1,2,3] %}{% if i == 2 %}{% break", "loop controls work without being enabled"),
+    ("{% set q = [] %}{% do q.append", "so does `do`"),
+    ("{{ 10000000000000000000000 }}", "JSON has no number for it; it becomes a string"),
+    ("{{ +1 }}", "minijinja's parser knows no unary plus: a syntax error"),
+    ("{{ 1[0] }}", "Jinja evaluates constants early and words the error differently"),
+    ("{{ [] [0] }}", "as above"),
+    ("{{ (1 if false) | default('x') }}", "Ansible fails on the value it made itself"),
+];
 
 /// The variables, templated when asked for, as the engine does it.
 struct Vars {
-    raw: HashMap<String, Json>,
+    raw: serde_json::Map<String, Json>,
     templater: Arc<Templater>,
     me: OnceLock<Weak<Vars>>,
 }
@@ -112,7 +123,7 @@ fn same(ours: &Json, theirs: &Json) -> bool {
 fn agrees_with_ansible() {
     let corpus: Json = serde_json::from_str(include_str!("corpus.json")).unwrap();
     let templater = Arc::new(Templater::new(Arc::new(Host)));
-    let raw = corpus["vars"].as_object().unwrap().clone().into_iter().collect();
+    let raw = corpus["vars"].as_object().unwrap().clone();
     let vars = Arc::new(Vars { raw, templater: templater.clone(), me: OnceLock::new() });
     vars.me.set(Arc::downgrade(&vars)).unwrap();
     let scope: Arc<dyn Scope> = vars;

@@ -56,7 +56,8 @@ fn mandatory(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
 fn to_bool(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
     args.none("bool")?;
     let text = match view(&value) {
-        View::None | View::Bool(_) => return Ok(value),
+        View::None => return Ok(Value::from(false)),
+        View::Bool(_) => return Ok(value),
         View::Int(0) => return Ok(Value::from(false)),
         View::Int(1) => return Ok(Value::from(true)),
         View::Float(number) if number == 0.0 || number == 1.0 => return Ok(Value::from(number == 1.0)),
@@ -152,5 +153,10 @@ pub(crate) fn escape(text: &str) -> String {
 fn attr(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let [name] = args.bind("attr", ["name"])?;
     let name = to_str(&name.required("attr", "name")?);
+    // the entries of a dict are no attributes
+    if matches!(view(&value), View::Map(_)) {
+        let message = format!("object of type 'dict' has no attribute '{name}'");
+        return Ok(crate::value::error_value(TemplateError::undefined(name, message)));
+    }
     Ok(eval.attr(&value, &name, crate::ir::Place::default()))
 }

@@ -230,7 +230,34 @@ pub(crate) fn lookup_subelements(terms: &[Value]) -> Result<Vec<Value>> {
         View::Map(map) => pairs(map).into_iter().map(|(_, value)| value).collect(),
         _ => iterate(elements)?,
     };
-    expand(&elements, path, skip_missing)
+    let keys: Vec<String> = match view(path) {
+        View::Str(text) => text.split('.').map(str::to_owned).collect(),
+        _ => iterate(path)?.iter().map(to_str).collect(),
+    };
+    // unlike the filter, the lookup leaves the list out of its element
+    let pairs = expand(&elements, path, skip_missing)?;
+    pairs
+        .iter()
+        .map(|pair| match &iterate(pair)?[..] {
+            [element, item] => Ok(tuple(vec![without(element, &keys), item.clone()])),
+            _ => Ok(pair.clone()),
+        })
+        .collect()
+}
+
+fn without(element: &Value, keys: &[String]) -> Value {
+    let (Some((key, deeper)), View::Map(map)) = (keys.split_first(), view(element)) else {
+        return element.clone();
+    };
+    let mut copy: Dict = pairs(map).into_iter().collect();
+    let key = Value::from(key.as_str());
+    if deeper.is_empty() {
+        copy.shift_remove(&key);
+    } else if let Some(inner) = copy.get(&key) {
+        let inner = without(inner, deeper);
+        copy.insert(key, inner);
+    }
+    dict(copy)
 }
 
 fn rekey_on_member(_: &mut Eval<'_>, value: Value, args: Args) -> Result {

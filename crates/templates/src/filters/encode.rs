@@ -238,7 +238,7 @@ fn encode_text(value: &Value, encoding: &str) -> Result<Vec<u8>> {
 fn b64decode(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let [encoding, urlsafe] = args.bind("b64decode", ["encoding", "urlsafe"])?;
     let config = base64::engine::GeneralPurposeConfig::new()
-        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent)
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireCanonical)
         .with_decode_allow_trailing_bits(true);
     let alphabet =
         if urlsafe.flag(false)? { &base64::alphabet::URL_SAFE } else { &base64::alphabet::STANDARD };
@@ -310,13 +310,27 @@ fn password_hash(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
         .map_err(|_| TemplateError::runtime("password_hash: rounds must be between 1000 and 999999999"))?;
     let password = to_str(&value);
     let hash = if tag == "6" {
-        crypt64(&sha_crypt::sha512_crypt(password.as_bytes(), salt.as_bytes(), params))
+        let digest = sha_crypt::sha512_crypt(password.as_bytes(), salt.as_bytes(), params);
+        crypt64(&shuffled(&digest, [0, 21, 42], |[a, b, c]| [b, c, a]))
     } else {
-        crypt64(&sha_crypt::sha256_crypt(password.as_bytes(), salt.as_bytes(), params))
+        let digest = sha_crypt::sha256_crypt(password.as_bytes(), salt.as_bytes(), params);
+        crypt64(&shuffled(&digest, [0, 10, 20], |[a, b, c]| [c, a, b]))
     };
     // the usual 5000 rounds go without saying
     let rounds = if rounds == 5000 { String::new() } else { format!("rounds={rounds}$") };
     Ok(Value::from(format!("${tag}${rounds}{salt}${hash}")))
+}
+
+/// The order in which crypt(3) writes a digest: triples that step on and turn, then what is left.
+fn shuffled(digest: &[u8], first: [usize; 3], turn: fn([usize; 3]) -> [usize; 3]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(digest.len());
+    let mut triple = first;
+    for _ in 0..digest.len() / 3 {
+        out.extend(triple.iter().rev().map(|at| digest[*at]));
+        triple = turn(triple).map(|at| at + 1);
+    }
+    out.extend(&digest[digest.len() / 3 * 3..]);
+    out
 }
 
 /// crypt(3)'s base64: least significant bits first.

@@ -200,20 +200,32 @@ fn sort(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
 
 fn unique(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let [case, attribute] = args.bind("unique", ["case_sensitive", "attribute"])?;
-    // given explicitly, case counts as asked; otherwise values are compared as they are
-    let case = case.given().map(ops::truth).transpose()?.unwrap_or(true);
+    let case = case.flag(false)?;
     let path = attribute.given().map(Path::new);
-    let mut seen: Vec<Value> = Vec::new();
-    let mut out = Vec::new();
+    let mut keyed = Vec::new();
     for item in iterate(&value)? {
         let key = match &path {
             Some(path) => path.get(eval, &item),
             None => item.clone(),
         };
         ops::check(&key)?;
-        let key = sort_key(&key, case);
-        if !has(&seen, &key) {
-            seen.push(key);
+        keyed.push((key, item));
+    }
+    // lists with lists or dicts in them are compared exactly
+    let exact = case || keyed.iter().any(|(key, _)| matches!(view(key), View::Seq(_) | View::Map(_)));
+    let mut texts = std::collections::HashSet::new();
+    let mut others: Vec<Value> = Vec::new();
+    let mut out = Vec::new();
+    for (key, item) in keyed {
+        let new = match key.as_str() {
+            Some(text) => texts.insert(if exact { text.to_owned() } else { text.to_lowercase() }),
+            None if has(&others, &key) => false,
+            None => {
+                others.push(key);
+                true
+            }
+        };
+        if new {
             out.push(item);
         }
     }
@@ -222,7 +234,7 @@ fn unique(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
 
 fn extreme(eval: &mut Eval<'_>, value: &Value, args: Args, wanted: Ordering) -> Result {
     let [case, attribute] = args.bind("min/max", ["case_sensitive", "attribute"])?;
-    let case = case.given().map(ops::truth).transpose()?.unwrap_or(true);
+    let case = case.flag(false)?;
     let path = attribute.given().map(Path::new);
     let mut best: Option<(Value, Value)> = None;
     for item in iterate(value)? {

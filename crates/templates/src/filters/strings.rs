@@ -237,8 +237,7 @@ fn regex_findall(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let compiled = regex::compile(&pattern, flags(&ignorecase, &multiline)?)?;
     let text = to_str(&value);
     let mut out = Vec::new();
-    for found in compiled.captures_iter(&text) {
-        let found = found.map_err(regex::failed)?;
+    for found in regex::matches(&compiled, &text)? {
         let group = |at: usize| Value::from(found.get(at).map_or("", |group| group.as_str()));
         out.push(match found.len() {
             1 => group(0),

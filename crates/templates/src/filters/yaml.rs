@@ -227,6 +227,7 @@ impl Writer {
         match view(value) {
             View::None => self.out.push_str("null"),
             View::Bool(flag) => self.out.push_str(if flag { "true" } else { "false" }),
+            View::Int(number) => self.out.push_str(&number.to_string()),
             View::Float(number) if number.is_nan() => self.out.push_str(".nan"),
             View::Float(number) if number.is_infinite() => {
                 self.out.push_str(if number > 0.0 { ".inf" } else { "-.inf" });
