@@ -10,7 +10,7 @@ use russh::keys::signature::Signer as _;
 use russh::keys::ssh_encoding::Encode as _;
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
-use russh::{AgentAuthError, MethodKind, MethodSet};
+use russh::{MethodKind, MethodSet};
 
 use super::connect::Watcher;
 use super::keys::{KeyFile, KeyRing};
@@ -79,7 +79,8 @@ struct Candidate {
 }
 
 enum Source {
-    Agent,
+    /// The agent, by the name it holds the private key under: for a certificate file that may be the bare key.
+    Agent(AgentIdentity),
     File(Arc<KeyFile>),
 }
 
@@ -175,39 +176,36 @@ impl Attempt<'_> {
             };
             let user = self.settings.user.clone();
             let result = match (&candidate.source, agent.as_mut()) {
-                (Source::Agent, Some(agent)) => {
-                    let result = match candidate.identity {
-                        AgentIdentity::PublicKey { key, .. } => {
-                            self.handle.authenticate_publickey_with(user, key, hash, agent).await
-                        }
-                        AgentIdentity::Certificate { certificate, .. } => {
-                            self.handle.authenticate_certificate_with(user, certificate, hash, agent).await
-                        }
-                    };
-                    result.map_err(|e| match e {
-                        AgentAuthError::Key(e) => format!("the agent would not sign: {e}"),
-                        AgentAuthError::Send(e) => e.to_string(),
-                    })
+                (Source::Agent(name), Some(agent)) => {
+                    self.offer(&candidate.identity, hash, &mut AgentSigner { agent, name }).await
                 }
-                (Source::Agent, None) => continue,
+                (Source::Agent(_), None) => continue,
                 (Source::File(file), _) => {
                     let mut signer = FileSigner { file, keys: self.keys, patience: self.patience };
-                    let result = match candidate.identity {
-                        AgentIdentity::PublicKey { key, .. } => {
-                            self.handle.authenticate_publickey_with(user, key, hash, &mut signer).await
-                        }
-                        AgentIdentity::Certificate { certificate, .. } => {
-                            self.handle
-                                .authenticate_certificate_with(user, certificate, hash, &mut signer)
-                                .await
-                        }
-                    };
-                    result.map_err(|e| e.0)
+                    self.offer(&candidate.identity, hash, &mut signer).await
                 }
             };
             self.outcome(result, Some(candidate.what))?;
         }
         Ok(())
+    }
+
+    async fn offer(
+        &mut self,
+        identity: &AgentIdentity,
+        hash: Option<HashAlg>,
+        signer: &mut impl russh::Signer<Error = SignError>,
+    ) -> Result<AuthResult, String> {
+        let user = &self.settings.user;
+        let result = match identity.clone() {
+            AgentIdentity::PublicKey { key, .. } => {
+                self.handle.authenticate_publickey_with(user, key, hash, signer).await
+            }
+            AgentIdentity::Certificate { certificate, .. } => {
+                self.handle.authenticate_certificate_with(user, certificate, hash, signer).await
+            }
+        };
+        result.map_err(|e| e.0)
     }
 
     async fn agent(&mut self) -> Option<Agent> {
@@ -274,7 +272,7 @@ impl Attempt<'_> {
             let what = format!("certificate {:?}", certificate.key_id());
             let file = files.iter().find(|(_, public)| public.as_ref().is_some_and(|k| same(k, &key)));
             let source = match file {
-                _ if in_agent(&key) => Source::Agent,
+                _ if in_agent(&key) => Source::Agent(key.into()),
                 Some((file, _)) => Source::File(file.clone()),
                 None => {
                     self.tried.push(format!("{what}: its private key is not at hand"));
@@ -294,7 +292,8 @@ impl Attempt<'_> {
                 identity.comment().to_owned()
             };
             let what = format!("agent key {name}");
-            candidates.push(Candidate { what, identity: identity.clone(), source: Source::Agent });
+            let source = Source::Agent(identity.clone());
+            candidates.push(Candidate { what, identity: identity.clone(), source });
         }
         for (file, public) in &files {
             if let Some(key) = public.clone().filter(|k| !in_agent(k)) {
@@ -380,6 +379,26 @@ impl Attempt<'_> {
         let result = self.handle.authenticate_password(&self.settings.user, password).await;
         self.outcome(result.map_err(|e| e.to_string()), Some("password".to_owned()))?;
         Ok(())
+    }
+}
+
+/// Lets the agent sign.
+struct AgentSigner<'a> {
+    agent: &'a mut Agent,
+    name: &'a AgentIdentity,
+}
+
+impl russh::Signer for AgentSigner<'_> {
+    type Error = SignError;
+
+    async fn auth_sign(
+        &mut self,
+        _identity: &AgentIdentity,
+        hash: Option<HashAlg>,
+        data: Vec<u8>,
+    ) -> Result<Vec<u8>, SignError> {
+        let signed = self.agent.sign_request(self.name, hash, data).await;
+        signed.map_err(|e| SignError(format!("the agent would not sign: {e}")))
     }
 }
 

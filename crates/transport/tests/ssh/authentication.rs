@@ -194,6 +194,20 @@ async fn a_users_certificate() {
         client().connect(&options).await.unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     assert!(server.log().contains("ED25519-CERT"), "{}", server.log());
+
+    // The certificate in a file, its key in the agent only, with and without the certificate there.
+    let agent = Agent::start(&server);
+    agent.add(&server.path("certified_rsa")); // adds the certificate beside it too
+    std::fs::rename(server.path("certified-cert.pub"), server.path("apart.pub")).unwrap();
+    agent.add(&server.path("certified"));
+    std::fs::remove_file(server.path("certified")).unwrap();
+    std::fs::remove_file(server.path("certified_rsa")).unwrap();
+    let mut options = Options { identities_only: Some(true), ..agent.options(&server) };
+    options.identity_files = vec![server.path("certified_rsa")];
+    client().connect(&options).await.unwrap();
+    options.ssh_args.push(format!("-oCertificateFile={}", server.path("apart.pub").display()));
+    options.identity_files = vec![server.path("certified")];
+    client().connect(&options).await.unwrap();
 }
 
 #[tokio::test]
