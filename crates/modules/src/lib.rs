@@ -1,5 +1,6 @@
 //! The modules: one file each, all in one visible list ([`registry`]).
 
+pub mod apt;
 pub mod blockinfile;
 pub mod command;
 pub mod context;
@@ -7,6 +8,7 @@ pub mod copy;
 pub mod file;
 pub mod find;
 pub mod lineinfile;
+pub mod package;
 pub mod ping;
 pub mod registry;
 pub mod replace;

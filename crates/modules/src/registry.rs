@@ -33,12 +33,14 @@ fn run<M: Module>(args: &Map<String, Value>, ctx: &Ctx<'_>) -> Result<Outcome, R
 /// All modules that run on targets, by name.
 pub fn registry() -> &'static [Entry] {
     static ALL: &[Entry] = &[
+        entry::<crate::apt::Apt>("ansible.builtin.apt", &[]),
         entry::<crate::blockinfile::Blockinfile>("ansible.builtin.blockinfile", &[]),
         entry::<crate::command::Command>("ansible.builtin.command", &[]),
         entry::<crate::copy::Copy>("ansible.builtin.copy", &[]),
         entry::<crate::file::File>("ansible.builtin.file", &[]),
         entry::<crate::find::Find>("ansible.builtin.find", &[]),
         entry::<crate::lineinfile::Lineinfile>("ansible.builtin.lineinfile", &[]),
+        entry::<crate::package::Package>("ansible.builtin.package", &[]),
         entry::<crate::ping::Ping>("ansible.builtin.ping", &[]),
         entry::<crate::replace::Replace>("ansible.builtin.replace", &[]),
         entry::<crate::script::Script>("ansible.builtin.script", &[]),

@@ -1,5 +1,7 @@
 //! What several modules share.
 
+pub mod apt_get;
+pub mod dpkg;
 pub mod edit;
 pub mod exec;
 pub mod files;
