@@ -80,7 +80,7 @@ struct Candidate {
 
 enum Source {
     /// The agent, by the name it holds the private key under: for a certificate file that may be the bare key.
-    Agent(AgentIdentity),
+    Agent(Box<AgentIdentity>),
     File(Arc<KeyFile>),
 }
 
@@ -174,7 +174,6 @@ impl Attempt<'_> {
                 },
                 _ => None,
             };
-            let user = self.settings.user.clone();
             let result = match (&candidate.source, agent.as_mut()) {
                 (Source::Agent(name), Some(agent)) => {
                     self.offer(&candidate.identity, hash, &mut AgentSigner { agent, name }).await
@@ -272,7 +271,7 @@ impl Attempt<'_> {
             let what = format!("certificate {:?}", certificate.key_id());
             let file = files.iter().find(|(_, public)| public.as_ref().is_some_and(|k| same(k, &key)));
             let source = match file {
-                _ if in_agent(&key) => Source::Agent(key.into()),
+                _ if in_agent(&key) => Source::Agent(Box::new(key.into())),
                 Some((file, _)) => Source::File(file.clone()),
                 None => {
                     self.tried.push(format!("{what}: its private key is not at hand"));
@@ -292,7 +291,7 @@ impl Attempt<'_> {
                 identity.comment().to_owned()
             };
             let what = format!("agent key {name}");
-            let source = Source::Agent(identity.clone());
+            let source = Source::Agent(Box::new(identity.clone()));
             candidates.push(Candidate { what, identity: identity.clone(), source });
         }
         for (file, public) in &files {
