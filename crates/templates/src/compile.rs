@@ -405,10 +405,11 @@ impl<'a> Lowerer<'a> {
             return value.clone();
         }
         let raw = self.source.get(span.start_offset as usize..span.end_offset as usize).unwrap_or_default();
-        if self.literal && raw.contains('\\') {
-            if let Some(text) = literal_text(raw) {
-                return Value::from(text);
-            }
+        if self.literal
+            && raw.contains('\\')
+            && let Some(text) = literal_text(raw)
+        {
+            return Value::from(text);
         }
         value.clone()
     }

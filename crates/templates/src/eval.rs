@@ -344,10 +344,10 @@ impl<'a> Eval<'a> {
 
     fn call(&mut self, callee: &Expr, args: &[Arg]) -> Result {
         if let ExprKind::Attr(base_expr, name) = &callee.kind {
-            if let ExprKind::Var(var) = &base_expr.kind {
-                if &**var == "self" {
-                    return self.render_block(name);
-                }
+            if let ExprKind::Var(var) = &base_expr.kind
+                && &**var == "self"
+            {
+                return self.render_block(name);
             }
             let base = self.expr(base_expr)?;
             if let Some(unknown @ Marker::Unknown(_)) = crate::value::marker(&base) {
@@ -357,15 +357,15 @@ impl<'a> Eval<'a> {
             let args = self.args(args)?;
             return self.method(&base, base_expr, name, callee.place, args);
         }
-        if let ExprKind::Var(name) = &callee.kind {
-            if self.local(name).is_none() {
-                if &**name == "super" {
-                    return self.super_block();
-                }
-                if let Some(function) = crate::functions::find(name) {
-                    let args = self.args(args)?;
-                    return function(self, args);
-                }
+        if let ExprKind::Var(name) = &callee.kind
+            && self.local(name).is_none()
+        {
+            if &**name == "super" {
+                return self.super_block();
+            }
+            if let Some(function) = crate::functions::find(name) {
+                let args = self.args(args)?;
+                return function(self, args);
             }
         }
         let function = self.strict(callee)?;
@@ -374,10 +374,10 @@ impl<'a> Eval<'a> {
     }
 
     fn method(&mut self, base: &Value, base_expr: &Expr, name: &str, at: Place, args: Args) -> Result {
-        if let Some(value) = ops::attr(base, name) {
-            if crate::stmt::is_callable(&value) {
-                return self.call_value(&value, args);
-            }
+        if let Some(value) = ops::attr(base, name)
+            && crate::stmt::is_callable(&value)
+        {
+            return self.call_value(&value, args);
         }
         args.check()?;
         if crate::methods::mutates(name) {
@@ -446,10 +446,9 @@ impl<'a> Eval<'a> {
                     map.write().insert(key, value);
                 } else if let (Some(list), Some(index)) =
                     (base.downcast_object_ref::<MutList>(), key.as_usize())
+                    && let Some(slot) = list.write().get_mut(index)
                 {
-                    if let Some(slot) = list.write().get_mut(index) {
-                        *slot = value;
-                    }
+                    *slot = value;
                 }
             }
             // the result of an expression: nobody else can see the change

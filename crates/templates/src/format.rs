@@ -80,10 +80,8 @@ pub(crate) fn percent(format: &str, value: &Value) -> Result<String> {
         ops::check(&argument)?;
         out.push_str(&convert(conversion, &argument, spec)?);
     }
-    if !values.is_empty()
-        && !used_names
-        && !(is_map || matches!(view(value), View::Seq(_)) && !value.is_tuple())
-    {
+    let by_name = used_names || is_map || (matches!(view(value), View::Seq(_)) && !value.is_tuple());
+    if !values.is_empty() && !by_name {
         return Err(TemplateError::runtime("not all arguments converted during string formatting"));
     }
     Ok(out)

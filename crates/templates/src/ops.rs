@@ -252,16 +252,16 @@ pub(crate) fn compare(sign: &str, left: &Value, right: &Value) -> Result<Option<
         }
         _ => {}
     }
-    if let (View::Seq(_), View::Seq(_)) = (view(left), view(right)) {
-        if left.is_tuple() == right.is_tuple() {
-            let (a, b) = (items(left).unwrap_or_default(), items(right).unwrap_or_default());
-            for (a, b) in a.iter().zip(&b) {
-                if !equal(a, b) {
-                    return compare(sign, a, b);
-                }
+    if let (View::Seq(_), View::Seq(_)) = (view(left), view(right))
+        && left.is_tuple() == right.is_tuple()
+    {
+        let (a, b) = (items(left).unwrap_or_default(), items(right).unwrap_or_default());
+        for (a, b) in a.iter().zip(&b) {
+            if !equal(a, b) {
+                return compare(sign, a, b);
             }
-            return Ok(Some(a.len().cmp(&b.len())));
         }
+        return Ok(Some(a.len().cmp(&b.len())));
     }
     if let Some(order) = crate::time::compare(left, right) {
         return Ok(Some(order));

@@ -42,10 +42,10 @@ impl Templater {
                 }
             }
             Kind::Text | Kind::Expression => {
-                if is_template(text) {
-                    if let Ok(program) = self.compile_text(text, true) {
-                        walk.program(&program);
-                    }
+                if is_template(text)
+                    && let Ok(program) = self.compile_text(text, true)
+                {
+                    walk.program(&program);
                 }
             }
             Kind::File => {
@@ -206,10 +206,10 @@ impl Walk {
     }
 
     fn file(&mut self, name: &Expr) {
-        if let ExprKind::Const(value) = &name.kind {
-            if let Some(text) = value.as_str() {
-                push(&mut self.found.files, used(text, name.place));
-            }
+        if let ExprKind::Const(value) = &name.kind
+            && let Some(text) = value.as_str()
+        {
+            push(&mut self.found.files, used(text, name.place));
         }
         self.expr(name, false);
     }
@@ -244,12 +244,10 @@ impl Walk {
             // 'x' in vars, 'y' in x
             ExprKind::Compare(first, rest) if outcome => {
                 if let (ExprKind::Const(value), [(crate::ir::Cmp::In, container)]) = (&first.kind, &rest[..])
+                    && let (Some(name), ExprKind::Var(var)) = (value.as_str(), &container.kind)
+                    && matches!(&**var, "vars" | "hostvars")
                 {
-                    if let (Some(name), ExprKind::Var(var)) = (value.as_str(), &container.kind) {
-                        if matches!(&**var, "vars" | "hostvars") {
-                            self.guarded.push(name.to_owned());
-                        }
-                    }
+                    self.guarded.push(name.to_owned());
                 }
             }
             _ => {}
@@ -360,12 +358,11 @@ impl Walk {
     fn call(&mut self, callee: &Expr, args: &[Arg]) {
         match &callee.kind {
             ExprKind::Var(name) if matches!(&**name, "lookup" | "query" | "q") => {
-                if let Some(Arg::Pos(first)) = args.first() {
-                    if let ExprKind::Const(value) = &first.kind {
-                        if let Some(text) = value.as_str() {
-                            push(&mut self.found.lookups, used(text, first.place));
-                        }
-                    }
+                if let Some(Arg::Pos(first)) = args.first()
+                    && let ExprKind::Const(value) = &first.kind
+                    && let Some(text) = value.as_str()
+                {
+                    push(&mut self.found.lookups, used(text, first.place));
                 }
             }
             // a function nobody knows is reported as an undefined variable

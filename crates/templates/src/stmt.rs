@@ -458,11 +458,11 @@ impl Eval<'_> {
     }
 
     fn store(&mut self, name: Name, value: Value) {
-        if self.frames.len() > self.barrier {
-            if let Some(frame) = self.frames.last_mut() {
-                assign(frame, name, value);
-                return;
-            }
+        if self.frames.len() > self.barrier
+            && let Some(frame) = self.frames.last_mut()
+        {
+            assign(frame, name, value);
+            return;
         }
         self.module.set(name, value);
     }

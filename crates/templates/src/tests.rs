@@ -212,13 +212,13 @@ fn subset(small: &Value, large: &Value) -> Result<bool> {
 
 fn truthy(value: &Value, args: Args) -> Result<bool> {
     let [convert] = args.bind("truthy", ["convert_bool"])?;
-    if convert.flag(false)? {
-        if let Some(text) = value.as_str() {
-            match &*text.to_lowercase() {
-                "yes" | "on" | "1" | "true" | "y" | "t" => return Ok(true),
-                "no" | "off" | "0" | "false" | "n" | "f" => return Ok(false),
-                _ => {}
-            }
+    if convert.flag(false)?
+        && let Some(text) = value.as_str()
+    {
+        match &*text.to_lowercase() {
+            "yes" | "on" | "1" | "true" | "y" | "t" => return Ok(true),
+            "no" | "off" | "0" | "false" | "n" | "f" => return Ok(false),
+            _ => {}
         }
     }
     ops::truth(value)

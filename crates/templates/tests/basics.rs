@@ -216,6 +216,29 @@ fn references_leave_out_what_is_guarded() {
     assert_eq!(required("{% set q = 1 %}{{ q }}{{ lookup('env', h) }}", Kind::Text), ["h"]);
 }
 
+/// A variable that needs itself, from a host that does not notice.
+#[derive(Debug)]
+struct Endless;
+
+impl Scope for Endless {
+    fn get(&self, _: &str) -> Result<Option<Value>, TemplateError> {
+        let me: Arc<dyn Scope> = Arc::new(Endless);
+        templater()
+            .render_str("{{ [x, 1] | first | default('') ~ 'a' }}", &me, &RenderOptions::default())
+            .map(Some)
+    }
+    fn names(&self) -> Vec<String> {
+        vec!["x".to_owned()]
+    }
+}
+
+#[test]
+fn endless_variables_end_with_an_error() {
+    let scope: Arc<dyn Scope> = Arc::new(Endless);
+    assert_eq!(render("{{ x }}", &scope).unwrap_err().kind, ErrorKind::Recursion);
+    assert!(render("{{ 1 }}", &scope).is_ok(), "the limit is for this evaluation alone");
+}
+
 #[test]
 fn recursion_ends_with_an_error() {
     let scope = Vars::default().scope();

@@ -45,7 +45,11 @@ impl Vars {
     fn value(&self, json: &Json) -> Result<Value, TemplateError> {
         Ok(match json {
             Json::String(text) => {
-                let me: Arc<dyn Scope> = self.me.get().and_then(Weak::upgrade).unwrap();
+                let me: Arc<dyn Scope> = self
+                    .me
+                    .get()
+                    .and_then(Weak::upgrade)
+                    .ok_or_else(|| TemplateError::runtime("the scope is gone"))?;
                 self.templater.render_str(text, &me, &RenderOptions::default())?
             }
             Json::Array(items) => Value::from(items.iter().map(|item| self.lazy(item)).collect::<Vec<_>>()),

@@ -63,10 +63,10 @@ fn layout(mut args: Args, indent: Option<usize>, sort_keys: bool) -> Result<Layo
     let sort_keys = args.take("sort_keys").flag(sort_keys)?;
     let ascii = args.take("ensure_ascii").flag(true)?;
     let (mut item, mut key) = (if indent.is_some() { "," } else { ", " }.to_owned(), ": ".to_owned());
-    if let Some(separators) = args.take("separators") {
-        if let [first, second] = &ops::iterate(&separators)?[..] {
-            (item, key) = (to_str(first), to_str(second));
-        }
+    if let Some(separators) = args.take("separators")
+        && let [first, second] = &ops::iterate(&separators)?[..]
+    {
+        (item, key) = (to_str(first), to_str(second));
     }
     for known in ["vault_to_text", "preprocess_unsafe", "allow_nan", "skipkeys"] {
         args.take(known);
