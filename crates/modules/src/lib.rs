@@ -13,6 +13,7 @@ pub mod ping;
 pub mod registry;
 pub mod replace;
 pub mod script;
+pub mod setup;
 pub mod shell;
 pub mod slurp;
 pub mod stat;

@@ -44,6 +44,7 @@ pub fn registry() -> &'static [Entry] {
         entry::<crate::ping::Ping>("ansible.builtin.ping", &[]),
         entry::<crate::replace::Replace>("ansible.builtin.replace", &[]),
         entry::<crate::script::Script>("ansible.builtin.script", &[]),
+        entry::<crate::setup::Setup>("ansible.builtin.setup", &[]),
         entry::<crate::shell::Shell>("ansible.builtin.shell", &[]),
         entry::<crate::slurp::Slurp>("ansible.builtin.slurp", &[]),
         entry::<crate::stat::Stat>("ansible.builtin.stat", &[]),

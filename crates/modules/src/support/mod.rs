@@ -4,6 +4,7 @@ pub mod apt_get;
 pub mod dpkg;
 pub mod edit;
 pub mod exec;
+pub mod facts;
 pub mod files;
 pub mod glob;
 pub mod options;

@@ -52,7 +52,8 @@ impl Local {
         .map_err(|why| error(why.to_string()))
     }
 
-    fn at(&self, seconds: f64) -> Zoned {
+    /// The local time of `seconds` since 1970.
+    pub fn at(&self, seconds: f64) -> Zoned {
         let duration = jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or_default();
         Timestamp::from_duration(duration).unwrap_or_default().to_zoned(self.0.clone())
     }

@@ -26,6 +26,8 @@ mod replace;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod setup;
+#[cfg(test)]
 mod small;
 #[cfg(test)]
 mod stat;
