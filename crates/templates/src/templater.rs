@@ -10,7 +10,7 @@ use crate::stmt::Out;
 use crate::value::{View, finalize, type_name, view};
 use minijinja::Value;
 use minijinja::syntax::SyntaxConfig;
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -54,7 +54,8 @@ pub struct FileOptions {
     pub trim_blocks: bool,
     /// Remove blanks before a block that starts a line (default false).
     pub lstrip_blocks: bool,
-    /// Keep the newline at the end of the file (default true).
+    /// End the output with as many newlines as the file has at its end (default true). Included files and parents
+    /// always lose their last newline, as in Jinja.
     pub keep_trailing_newline: bool,
     /// What ends lines in the output: `\n` (default), `\r\n` or `\r`.
     pub newline_sequence: String,
@@ -101,7 +102,7 @@ impl FileOptions {
             .comment_delimiters(self.comment_start_string.clone(), self.comment_end_string.clone())
             .trim_blocks(self.trim_blocks)
             .lstrip_blocks(self.lstrip_blocks)
-            .keep_trailing_newline(self.keep_trailing_newline)
+            .keep_trailing_newline(false)
             .build()
             .map_err(|error| {
                 TemplateError::new(
@@ -162,10 +163,14 @@ impl Templater {
                     finalize(&value)?
                 }
             };
-            Ok(match (text.ends_with('\n'), value.as_str()) {
-                (true, Some(rendered)) => Value::from(format!("{rendered}\n")),
-                _ => value,
+            Ok(match value.as_str() {
+                Some(rendered) => match missing_newlines(text, rendered) {
+                    0 => value,
+                    missing => Value::from(format!("{rendered}{}", "\n".repeat(missing))),
+                },
+                None => value,
             })
+        })
         })
     }
 
@@ -237,11 +242,18 @@ impl Templater {
             }
             error
         };
-        let program = self.compile_file(source, options).map_err(named)?;
-        let (_, options) = crate::header::split(source, options)?;
+        // Jinja reads every kind of line end as a newline
+        let source = if source.contains('\r') {
+            Cow::Owned(source.replace("\r\n", "\n").replace('\r', "\n"))
+        } else {
+            Cow::Borrowed(source)
+        };
+        let program = self.compile_file(&source, options).map_err(named)?;
+        let (_, options) = crate::header::split(&source, options).map_err(named)?;
         let newline = options.newline_sequence.clone();
+        let keep_newline = options.keep_trailing_newline;
         let file = FileContext { search: options.search.clone(), options };
-        let text = nested(|| {
+        let mut text = nested(|| {
             let mut eval = Eval::new(self, scope, program.mutates);
             eval.file = Some(&file);
             let mut out = Out::default();
@@ -249,7 +261,10 @@ impl Templater {
             out.into_text()
         })
         .map_err(named)?;
-        Ok(if newline == "\n" { text } else { text.replace("\r\n", "\n").replace('\n', &newline) })
+        if keep_newline {
+            text.push_str(&"\n".repeat(missing_newlines(&source, &text)));
+        }
+        Ok(if newline == "\n" { text } else { text.replace('\n', &newline) })
     }
 
     /// Is the text a valid template (or expression) whose filters and tests all exist? Evaluates nothing.
@@ -282,7 +297,7 @@ impl Templater {
 
     pub(crate) fn compile_text(&self, text: &str, literal_escapes: bool) -> Result<Arc<Program>> {
         self.texts[usize::from(literal_escapes)].get(text, || {
-            let syntax = FileOptions { keep_trailing_newline: false, ..FileOptions::default() }.syntax()?;
+            let syntax = FileOptions::default().syntax()?;
             compile::program(text, syntax, literal_escapes)
         })
     }
@@ -337,6 +352,12 @@ enum Trust {
     Condition,
     /// The value of some variable.
     Found,
+}
+
+/// How many newlines a result must get to end with as many as its template: Jinja drops the last one.
+fn missing_newlines(template: &str, result: &str) -> usize {
+    let count = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    count(template).saturating_sub(count(result))
 }
 
 /// Does the text hold a template?

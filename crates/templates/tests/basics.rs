@@ -171,7 +171,7 @@ fn files_include_import_and_extend() {
     let scope = Vars::default().with("name", json!("web")).scope();
     let source = "{% extends 'base' %}{% block body %}{% import 'macros' as m %}{{ m.m(1) }} {% include 'part' %} {{ super() }}{% endblock %}";
     let text = templater.render_file("t.j2", source, &scope, &FileOptions::default()).unwrap();
-    assert_eq!(text, "<1+2 part of web base>\n");
+    assert_eq!(text, "<1+2 part of web base>");
     let text = templater
         .render_file(
             "t.j2",
@@ -183,6 +183,28 @@ fn files_include_import_and_extend() {
     assert_eq!(text, "\nx\n\n");
     let error = templater.render_file("t.j2", "a\n{{ nope }}", &scope, &FileOptions::default()).unwrap_err();
     assert_eq!((error.template.as_deref(), error.line), (Some("t.j2"), Some(2)));
+}
+
+/// What ansible-core's template module writes for the same files.
+#[test]
+fn newlines_around_included_files_are_those_of_ansible() {
+    let host = Host(HashMap::from([
+        ("b.j2", "x{{ none }}y {{ [1,\"a\"] }} {{ true }}\n"),
+        ("k2.j2", "i={{ i }}\n"),
+        ("base.j2", "top\n{% block b %}\nbase{{ playvar }}\n{% endblock %}\nend\n"),
+    ]));
+    let templater = Templater::new(Arc::new(host));
+    let scope = Vars::default().with("playvar", json!("pv")).scope();
+    let render =
+        |source: &str| templater.render_file("t.j2", source, &scope, &FileOptions::default()).unwrap();
+    let source = "{% include \"b.j2\" %}{% include \"inc2.j2\" ignore missing %}\n{% for i in [1,2] %}\n{% include \"k2.j2\" %}\n{% endfor %}\n{% macro t() %}\nline\n{% endmacro %}\n[{{ t() }}]\n{{ [1, none, \"a\"] }}{{ omit }}\n\n";
+    assert_eq!(render(source), "xy [1, 'a'] Truei=1i=2[line\n]\n[1, None, 'a']\n\n");
+    let source = "{% extends \"base.j2\" %}{% block b %}child {{ super() }}{% endblock %}";
+    assert_eq!(render(source), "top\nchild basepv\nend");
+    assert_eq!(render("a\r\n{{ 'b\\tc' }}\r\n"), "a\nb\tc\n");
+    assert_eq!(render("{{ none }}"), "");
+    let header = "#jinja2: lstrip_blocks: True, variable_start_string: \"[%\", variable_end_string: \"%]\"\n   {% if true %}\n[% playvar %] {{ x }}\n   {% endif %}\n";
+    assert_eq!(render(header), "pv {{ x }}\n");
 }
 
 #[test]
