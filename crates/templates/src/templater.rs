@@ -171,7 +171,6 @@ impl Templater {
                 None => value,
             })
         })
-        })
     }
 
     /// The value of a bare expression, as in `until:` or `failed_when:`.

@@ -180,7 +180,7 @@ fn files_include_import_and_extend() {
             &FileOptions::default(),
         )
         .unwrap();
-    assert_eq!(text, "\nx\n\n");
+    assert_eq!(text, "\nx\n");
     let error = templater.render_file("t.j2", "a\n{{ nope }}", &scope, &FileOptions::default()).unwrap_err();
     assert_eq!((error.template.as_deref(), error.line), (Some("t.j2"), Some(2)));
 }
