@@ -39,15 +39,18 @@ pub fn registry() -> &'static [Entry] {
         entry::<crate::copy::Copy>("ansible.builtin.copy", &[]),
         entry::<crate::file::File>("ansible.builtin.file", &[]),
         entry::<crate::find::Find>("ansible.builtin.find", &[]),
+        entry::<crate::iptables::Iptables>("ansible.builtin.iptables", &[]),
         entry::<crate::lineinfile::Lineinfile>("ansible.builtin.lineinfile", &[]),
         entry::<crate::package::Package>("ansible.builtin.package", &[]),
         entry::<crate::ping::Ping>("ansible.builtin.ping", &[]),
         entry::<crate::replace::Replace>("ansible.builtin.replace", &[]),
         entry::<crate::script::Script>("ansible.builtin.script", &[]),
+        entry::<crate::service::Service>("ansible.builtin.service", &[]),
         entry::<crate::setup::Setup>("ansible.builtin.setup", &[]),
         entry::<crate::shell::Shell>("ansible.builtin.shell", &[]),
         entry::<crate::slurp::Slurp>("ansible.builtin.slurp", &[]),
         entry::<crate::stat::Stat>("ansible.builtin.stat", &[]),
+        entry::<crate::systemd::Systemd>("ansible.builtin.systemd", &["ansible.builtin.systemd_service"]),
         entry::<crate::tempfile::Tempfile>("ansible.builtin.tempfile", &[]),
     ];
     ALL

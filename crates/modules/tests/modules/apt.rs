@@ -2,8 +2,8 @@
 
 use crate::machine::{Done, Store, converge, predict, refused, run};
 use provision_modules::{Ctx, find};
-use provision_system::{Command, Journal, Memory, NewFile, Output, System, changed};
-use serde_json::json;
+use provision_system::{Command, Journal, Memory, NewFile, Output, Overlay, System, changed};
+use serde_json::{Map, Value, json};
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const LISTS: &str = "/var/lib/apt/lists";
@@ -256,12 +256,10 @@ fn a_dry_run_without_lists_cannot_know_more() {
         "cache_updated": true}));
     assert!(m.ran().is_empty());
     // The task before would have fetched them.
-    let overlay = provision_system::Overlay::new(&m);
+    let overlay = Overlay::new(&m);
     for args in [json!({"update_cache": true}), json!({"name": "tree"})] {
-        let journal = Journal::new(&overlay);
-        let ctx = Ctx { sys: &journal, check: true, diff: true, blobs: &Store::default() };
-        let done = (find("apt").unwrap().run)(args.as_object().unwrap(), &ctx);
-        assert!(done.is_ok() && changed(&journal.take()), "{done:?}");
+        let (ok, result) = on(&overlay, "apt", args);
+        assert!(ok, "{result:?}");
     }
 }
 
@@ -347,4 +345,14 @@ fn other_package_managers_are_refused_by_name() {
     assert!(failed(&run(&m, "apt", json!({"name": "x"}))).contains("apt-get is not on this host"));
     assert!(failed(&run(&with_lists(), "apt", json!({"deb": "http://x/y.deb"}))).contains("get_url"));
     assert!(!refused("package", json!({"state": "present"})).is_empty());
+}
+
+/// Runs in a dry run that goes on: whether it was fine and predicts a change, and the result.
+pub fn on(overlay: &Overlay<&Memory>, module: &str, args: Value) -> (bool, Map<String, Value>) {
+    let journal = Journal::new(overlay);
+    let ctx = Ctx { sys: &journal, check: true, diff: true, blobs: &Store::default() };
+    match (find(module).unwrap().run)(args.as_object().unwrap(), &ctx) {
+        Ok(outcome) => (changed(&journal.take()), outcome.result),
+        Err(error) => (false, Map::from_iter([("error".to_owned(), format!("{error:?}").into())])),
+    }
 }

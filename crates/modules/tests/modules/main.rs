@@ -14,6 +14,8 @@ mod file;
 #[cfg(test)]
 mod find;
 #[cfg(test)]
+mod iptables;
+#[cfg(test)]
 mod lineinfile;
 #[cfg(test)]
 mod machine;
@@ -31,5 +33,7 @@ mod setup;
 mod small;
 #[cfg(test)]
 mod stat;
+#[cfg(test)]
+mod systemd;
 #[cfg(test)]
 mod uncertain;
