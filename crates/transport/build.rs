@@ -32,14 +32,29 @@ fn build() -> Result<(), Box<dyn std::error::Error>> {
     let mut cargo = Command::new(std::env::var("CARGO")?);
     cargo
         .current_dir(&root)
-        .args(["build", "--locked", "--package", "provision-agent", "--profile", profile, "--target", &target])
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "provision-agent",
+            "--profile",
+            profile,
+            "--target",
+            &target,
+        ])
         .arg("--target-dir")
         .arg(&target_dir)
         .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
     // The outer cargo's settings are not the inner one's.
     for (name, _) in std::env::vars() {
-        let inherited = name.starts_with("CARGO_") && !["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_CAINFO"].contains(&name.as_str());
-        if inherited || name == "RUSTC_WORKSPACE_WRAPPER" || name == "RUSTC_WRAPPER" || name == "CLIPPY_ARGS" || name == "MAKEFLAGS" {
+        let inherited = name.starts_with("CARGO_")
+            && !["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_CAINFO"].contains(&name.as_str());
+        if inherited
+            || name == "RUSTC_WORKSPACE_WRAPPER"
+            || name == "RUSTC_WRAPPER"
+            || name == "CLIPPY_ARGS"
+            || name == "MAKEFLAGS"
+        {
             cargo.env_remove(name);
         }
     }

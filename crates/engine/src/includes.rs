@@ -1,7 +1,7 @@
 //! Dynamic includes: files and roles that come in while the play runs.
 
 use crate::event::Event;
-use crate::host_task::{Include, TaskRun};
+use crate::host_task::Include;
 use crate::render;
 use crate::scope;
 use crate::state::{Engine, Host, PlayRun};
@@ -171,12 +171,6 @@ impl PlayRun {
         *self.role_defaults.write().unwrap_or_else(|e| e.into_inner()) = scope::merge(public().map(|r| r.defaults.clone()));
         *self.role_vars.write().unwrap_or_else(|e| e.into_inner()) = scope::merge(public().map(|r| r.vars.clone()));
     }
-}
-
-/// The tags of a task or block, templated for one host.
-pub fn tags_of(run: &TaskRun) -> Vec<String> {
-    let scope: Arc<dyn provision_templates::Scope> = scope::task_scope(&run.engine, &run.play, &run.host, &run.task.common);
-    tags(&run.task.common, Some((&scope, &run.engine.templater)))
 }
 
 /// Tags as texts.

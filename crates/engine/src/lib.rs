@@ -1,13 +1,14 @@
 //! Runs playbooks: plan, per-host task loop, handlers, controller-side actions, events.
 
 pub mod actions;
+pub mod check;
 mod connect;
 mod contents;
 pub mod event;
 pub mod host_task;
 mod includes;
 pub mod lookups;
-mod names;
+pub mod names;
 mod render;
 pub mod run;
 mod scope;

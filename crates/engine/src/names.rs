@@ -64,3 +64,8 @@ pub fn info(engine: &Engine, task: &Task, scope: Option<&Arc<dyn Scope>>, kind: 
 fn name(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Option<String> {
     render::text(node, scope, templater).ok()
 }
+
+/// A task's tags as they are written.
+pub fn tags(common: &provision_project::Common) -> Vec<String> {
+    crate::includes::tags(common, None)
+}

@@ -2,7 +2,6 @@
 
 use provision_source::{Node, Span, Yaml};
 use provision_templates::{RenderOptions, Scope, TemplateError, Templater, Value};
-use serde_json::Map;
 use std::sync::Arc;
 
 /// A template that failed, with its place in the playbook.
@@ -92,9 +91,4 @@ pub fn plain(value: &serde_json::Value) -> String {
         serde_json::Value::String(s) => s.clone(),
         other => other.to_string(),
     }
-}
-
-/// JSON results as a value for templates.
-pub fn value_of(map: Map<String, serde_json::Value>) -> Value {
-    provision_templates::from_json(serde_json::Value::Object(map))
 }

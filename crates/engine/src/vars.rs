@@ -2,7 +2,7 @@
 
 use minijinja::value::{Enumerator, Object, Value};
 use provision_project::Vars;
-use provision_source::{Node, Yaml};
+use provision_source::Node;
 use provision_templates::{ErrorKind, Scope, TemplateError, Templater};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -184,15 +184,5 @@ impl<F: Fn(&str) -> Option<Value> + Send + Sync + 'static> Object for Named<F> {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Values(self.names.iter().map(|n| Value::from(&**n)).collect())
-    }
-}
-
-/// Does a template stand anywhere in the node?
-pub fn has_template(node: &Node) -> bool {
-    match &node.value {
-        Yaml::Str(text) => !node.is_unsafe() && provision_templates::is_template(text),
-        Yaml::Seq(items) => items.iter().any(has_template),
-        Yaml::Map(map) => map.iter().any(|(k, v)| has_template(k) || has_template(v)),
-        _ => false,
     }
 }

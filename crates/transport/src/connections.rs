@@ -22,7 +22,11 @@ pub struct Connections {
 /// Values that are made once, however many ask at the same time.
 type Shared<K, V> = Mutex<HashMap<K, Arc<OnceCell<Arc<V>>>>>;
 
-fn slot<K: std::hash::Hash + Eq + Clone, V>(shared: &Shared<K, V>, key: &K, usable: impl Fn(&V) -> bool) -> Arc<OnceCell<Arc<V>>> {
+fn slot<K: std::hash::Hash + Eq + Clone, V>(
+    shared: &Shared<K, V>,
+    key: &K,
+    usable: impl Fn(&V) -> bool,
+) -> Arc<OnceCell<Arc<V>>> {
     let mut all = shared.lock().unwrap_or_else(|e| e.into_inner());
     let dead = all.get(key).and_then(|cell| cell.get()).is_some_and(|value| !usable(value));
     if dead {
@@ -34,7 +38,11 @@ fn slot<K: std::hash::Hash + Eq + Clone, V>(shared: &Shared<K, V>, key: &K, usab
 impl Connections {
     /// `handshakes`: connections being opened at once.
     pub fn new(prompter: Arc<dyn ssh::Prompter>, handshakes: usize) -> Self {
-        Self { client: Client::new(prompter, handshakes), sessions: Mutex::default(), agents: Mutex::default() }
+        Self {
+            client: Client::new(prompter, handshakes),
+            sessions: Mutex::default(),
+            agents: Mutex::default(),
+        }
     }
 
     async fn session(&self, target: &Target) -> Result<Arc<Session>, LinkError> {
@@ -55,7 +63,10 @@ impl Connections {
             return local(line);
         }
         if target.connection != "ssh" {
-            return Err(LinkError::Failed(format!("connection `{}` is not supported; there are ssh and local", target.connection)));
+            return Err(LinkError::Failed(format!(
+                "connection `{}` is not supported; there are ssh and local",
+                target.connection
+            )));
         }
         let session = self.session(target).await?;
         let channel = session.exec(line).await.map_err(|e| LinkError::Lost(e.to_string()))?;
@@ -86,7 +97,11 @@ impl Connections {
 }
 
 impl Transport for Connections {
-    fn agent<'a>(&'a self, target: &'a Target, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn Agent>, LinkError>> {
+    fn agent<'a>(
+        &'a self,
+        target: &'a Target,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Arc<dyn Agent>, LinkError>> {
         async move {
             let key = (target.clone(), identity.clone());
             let cell = slot(&self.agents, &key, |link| !link.is_over());
@@ -112,7 +127,11 @@ impl Transport for Connections {
                     let (line, _) = escalate::command(wanted, "eval \"$0\"")?;
                     format!("{line} {quoted}")
                 }
-                Some(_) => return Err(LinkError::Failed("raw with a become password is not supported yet".to_owned())),
+                Some(_) => {
+                    return Err(LinkError::Failed(
+                        "raw with a become password is not supported yet".to_owned(),
+                    ));
+                }
             };
             let (ends, exit) = self.start(target, &line).await?;
             drop(ends.stdin);
@@ -128,7 +147,10 @@ impl Transport for Connections {
 
     fn reset<'a>(&'a self, host: &'a str) -> BoxFuture<'a, ()> {
         async move {
-            self.agents.lock().unwrap_or_else(|e| e.into_inner()).retain(|(target, _), _| target.host != host);
+            self.agents
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .retain(|(target, _), _| target.host != host);
             self.sessions.lock().unwrap_or_else(|e| e.into_inner()).retain(|target, _| target.host != host);
         }
         .boxed()
@@ -137,12 +159,19 @@ impl Transport for Connections {
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             self.agents.lock().unwrap_or_else(|e| e.into_inner()).clear();
-            let sessions: Vec<_> = self.sessions.lock().unwrap_or_else(|e| e.into_inner()).drain().map(|(_, cell)| cell).collect();
-            let goodbyes = sessions.into_iter().filter_map(|cell| cell.get().cloned()).map(|session| async move {
-                if let Ok(session) = Arc::try_unwrap(session) {
-                    session.close().await;
-                }
-            });
+            let sessions: Vec<_> = self
+                .sessions
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .drain()
+                .map(|(_, cell)| cell)
+                .collect();
+            let goodbyes =
+                sessions.into_iter().filter_map(|cell| cell.get().cloned()).map(|session| async move {
+                    if let Ok(session) = Arc::try_unwrap(session) {
+                        session.close().await;
+                    }
+                });
             futures::future::join_all(goodbyes).await;
         }
         .boxed()
@@ -184,11 +213,20 @@ fn local(line: &str) -> Result<(Ends, Exit), LinkError> {
     let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.stderr.take());
     let Some(((stdin, stdout), stderr)) = pipes else { return Err(failed("no pipes")) };
     let child = Arc::new(tokio::sync::Mutex::new(child));
-    let ends = Ends { stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), keep: Box::new(child.clone()) };
+    let ends = Ends {
+        stdin: Box::new(stdin),
+        stdout: Box::new(stdout),
+        stderr: Box::new(stderr),
+        keep: Box::new(child.clone()),
+    };
     Ok((ends, Exit::Local(child)))
 }
 
-async fn drain(mut from: Box<dyn AsyncRead + Send + Unpin>, stream: Stream, output: &Arc<dyn Output>) -> Vec<u8> {
+async fn drain(
+    mut from: Box<dyn AsyncRead + Send + Unpin>,
+    stream: Stream,
+    output: &Arc<dyn Output>,
+) -> Vec<u8> {
     let mut all = Vec::new();
     let mut chunk = vec![0; 16 << 10];
     while let Ok(n) = from.read(&mut chunk).await {
@@ -208,7 +246,9 @@ fn options(target: &Target) -> Options {
         user: target.user.clone(),
         identity_files: target.private_key.clone().into_iter().collect(),
         password: target.password.as_ref().map(|p| ssh::Secret::new(p.reveal())),
-        host_key_checking: target.host_key_checking.map(|check| if check { HostKeyChecking::Strict } else { HostKeyChecking::Off }),
+        host_key_checking: target
+            .host_key_checking
+            .map(|check| if check { HostKeyChecking::Strict } else { HostKeyChecking::Off }),
         ssh_args: target.ssh_args.clone(),
         connect_timeout: target.connect_timeout,
         ..Options::default()

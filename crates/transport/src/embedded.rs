@@ -18,7 +18,8 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// Where agents for other processors are looked for, in order: `$PROVISION_AGENTS`, beside this program, the system's data
 /// directory. The file's name is `provision-agent-MACHINE`, uncompressed.
 pub fn directories() -> Vec<PathBuf> {
-    let mut dirs: Vec<PathBuf> = std::env::var_os("PROVISION_AGENTS").map(PathBuf::from).into_iter().collect();
+    let mut dirs: Vec<PathBuf> =
+        std::env::var_os("PROVISION_AGENTS").map(PathBuf::from).into_iter().collect();
     let own = std::env::current_exe().ok().and_then(|exe| exe.parent().map(|dir| dir.join("agents")));
     dirs.extend(own);
     dirs.push("/usr/share/provision/agents".into());
@@ -37,7 +38,10 @@ pub fn for_machine(machine: &str) -> Result<std::borrow::Cow<'static, [u8]>, Str
     let dirs = directories();
     let Some(path) = dirs.iter().map(|dir| dir.join(&name)).find(|path| path.is_file()) else {
         let tried: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-        return Err(format!("there is no agent for {machine} processors; {name} was looked for in {}", tried.join(", ")));
+        return Err(format!(
+            "there is no agent for {machine} processors; {name} was looked for in {}",
+            tried.join(", ")
+        ));
     };
     let program = std::fs::read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -49,6 +53,8 @@ pub fn for_machine(machine: &str) -> Result<std::borrow::Cow<'static, [u8]>, Str
 fn same(a: &str, b: &str) -> bool {
     static PAIRS: OnceLock<[(&str, &str); 2]> = OnceLock::new();
     let pairs = PAIRS.get_or_init(|| [("amd64", "x86_64"), ("arm64", "aarch64")]);
-    let canonical = |name: &str| pairs.iter().find(|(other, _)| *other == name).map_or(name.to_owned(), |(_, n)| (*n).to_owned());
+    let canonical = |name: &str| {
+        pairs.iter().find(|(other, _)| *other == name).map_or(name.to_owned(), |(_, n)| (*n).to_owned())
+    };
     canonical(a) == canonical(b)
 }

@@ -16,21 +16,32 @@ pub fn command(wanted: &Become, script: &str) -> Result<(String, PasswordPrompt)
     }
     let exe = quote(wanted.exe.as_deref().unwrap_or(&wanted.method))?;
     let line = match wanted.method.as_str() {
-        "sudo" if wanted.password.is_some() => format!("exec {exe} -H -S -p '{marker}' -u {user}{flags} sh -c '{script}'"),
+        "sudo" if wanted.password.is_some() => {
+            format!("exec {exe} -H -S -p '{marker}' -u {user}{flags} sh -c '{script}'")
+        }
         // Without a password it must not wait for one.
         "sudo" => format!("exec {exe} -H -n -u {user}{flags} sh -c '{script}'"),
         "su" => format!("exec {exe}{flags} - {user} -c {}", quote(&format!("exec sh -c '{script}'"))?),
         "doas" => format!("exec {exe} -n{flags} -u {user} sh -c '{script}'"),
-        other => return Err(LinkError::Failed(format!("become_method `{other}` is not supported; there are sudo, su and doas"))),
+        other => {
+            return Err(LinkError::Failed(format!(
+                "become_method `{other}` is not supported; there are sudo, su and doas"
+            )));
+        }
     };
     if wanted.method != "sudo" && wanted.password.is_some() {
-        return Err(LinkError::Failed(format!("a password for {} is not supported yet; allow it without one, or use sudo", wanted.method)));
+        return Err(LinkError::Failed(format!(
+            "a password for {} is not supported yet; allow it without one, or use sudo",
+            wanted.method
+        )));
     }
     Ok((line, PasswordPrompt { marker, password: wanted.password.clone(), method: wanted.method.clone() }))
 }
 
 fn quote(word: &str) -> Result<String, LinkError> {
-    shlex::try_quote(word).map(|quoted| quoted.into_owned()).map_err(|_| LinkError::Failed(format!("`{}` holds a zero byte", word.escape_debug())))
+    shlex::try_quote(word)
+        .map(|quoted| quoted.into_owned())
+        .map_err(|_| LinkError::Failed(format!("`{}` holds a zero byte", word.escape_debug())))
 }
 
 /// Unguessable enough that no program prints it by accident or on purpose.
@@ -45,13 +56,21 @@ mod tests {
     use provision_engine::transport::Secret;
 
     fn wanted(method: &str, password: Option<&str>) -> Become {
-        Become { method: method.into(), user: "web app".into(), password: password.map(Secret::new), ..Become::default() }
+        Become {
+            method: method.into(),
+            user: "web app".into(),
+            password: password.map(Secret::new),
+            ..Become::default()
+        }
     }
 
     #[test]
     fn sudo_asks_by_our_marker_or_not_at_all() {
         let (line, prompt) = command(&wanted("sudo", Some("pw")), "true").unwrap();
-        assert!(line.contains("-S -p '[provision-") && line.contains("-u 'web app'") && !line.contains("pw"), "{line}");
+        assert!(
+            line.contains("-S -p '[provision-") && line.contains("-u 'web app'") && !line.contains("pw"),
+            "{line}"
+        );
         assert!(line.contains(&prompt.marker));
         let (line, _) = command(&wanted("sudo", None), "true").unwrap();
         assert!(line.contains("-n"), "{line}");

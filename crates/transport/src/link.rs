@@ -3,7 +3,9 @@
 use crate::bootstrap::{END, FAIL, NEED};
 use crate::embedded;
 use futures::future::{BoxFuture, FutureExt};
-use provision_engine::transport::{Agent, AgentCall, AgentDone, Content, Contents, LinkError, Output, Secret};
+use provision_engine::transport::{
+    Agent, AgentCall, AgentDone, Content, Contents, LinkError, Output, Secret,
+};
 use provision_wire::{CHUNK, Call, Hello, READY, Reply, Request, VERSION, decode, encode, frame_length};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,7 +59,11 @@ struct Waiting {
 
 impl Link {
     /// Waits for the agent, sending it when it is not there and the password when it is asked for.
-    pub async fn start(host: &str, mut ends: Ends, prompt: Option<PasswordPrompt>) -> Result<Link, LinkError> {
+    pub async fn start(
+        host: &str,
+        mut ends: Ends,
+        prompt: Option<PasswordPrompt>,
+    ) -> Result<Link, LinkError> {
         let errors = Arc::new(Mutex::new(Vec::new()));
         let (asked, mut questions) = mpsc::channel(4);
         let marker = prompt.as_ref().map(|p| p.marker.clone().into_bytes());
@@ -107,14 +113,18 @@ impl Link {
         let hello = match input.next().await {
             Ok(Some(Reply::Hello(hello))) if hello.version == VERSION => *hello,
             Ok(Some(Reply::Hello(hello))) => {
-                return Err(LinkError::Failed(format!("{host}: the agent speaks protocol {}, this program {VERSION}", hello.version)));
+                return Err(LinkError::Failed(format!(
+                    "{host}: the agent speaks protocol {}, this program {VERSION}",
+                    hello.version
+                )));
             }
             Ok(_) => return Err(LinkError::Failed(format!("{host}: the agent did not greet"))),
             Err(why) => return Err(lost(host, &why)),
         };
         let (frames, queue) = mpsc::channel(16);
         tokio::spawn(write(ends.stdin, queue));
-        let greeting = encode(&Request::Hello { version: VERSION }).map_err(|e| LinkError::Failed(e.to_string()))?;
+        let greeting =
+            encode(&Request::Hello { version: VERSION }).map_err(|e| LinkError::Failed(e.to_string()))?;
         frames.send(greeting).await.map_err(|_| lost(host, "the connection was closed"))?;
         let pending = Arc::new(Pending::default());
         tokio::spawn(read(input, pending.clone(), frames.clone(), errors));
@@ -133,7 +143,12 @@ impl Link {
 }
 
 impl Agent for Link {
-    fn call<'a>(&'a self, call: AgentCall, contents: Arc<dyn Contents>, output: Arc<dyn Output>) -> BoxFuture<'a, Result<AgentDone, LinkError>> {
+    fn call<'a>(
+        &'a self,
+        call: AgentCall,
+        contents: Arc<dyn Contents>,
+        output: Arc<dyn Output>,
+    ) -> BoxFuture<'a, Result<AgentDone, LinkError>> {
         async move {
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             let timeout = call.timeout;
@@ -149,7 +164,11 @@ impl Agent for Link {
             });
             let frame = encode(&request).map_err(|e| LinkError::Failed(e.to_string()))?;
             let (done, answer) = oneshot::channel();
-            self.pending.calls.lock().unwrap_or_else(|e| e.into_inner()).insert(id, Waiting { done, contents, output });
+            self.pending
+                .calls
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .insert(id, Waiting { done, contents, output });
             let mut guard = Cancel { id, frames: &self.frames, pending: &self.pending, armed: true };
             if self.is_over() || self.frames.send(frame).await.is_err() {
                 guard.armed = false;
@@ -161,7 +180,9 @@ impl Agent for Link {
                     Ok(answer) => answer,
                     Err(_) => {
                         let seconds = limit.as_secs_f64();
-                        return Err(LinkError::TimedOut(format!("The {seconds} second(s) timeout was reached; the task was ended")));
+                        return Err(LinkError::TimedOut(format!(
+                            "The {seconds} second(s) timeout was reached; the task was ended"
+                        )));
                     }
                 },
             };
@@ -219,25 +240,41 @@ impl Frames {
 }
 
 /// Reads answers until the stream ends; then every waiting call is lost.
-async fn read(mut input: Frames, pending: Arc<Pending>, frames: mpsc::Sender<Vec<u8>>, errors: Arc<Mutex<Vec<u8>>>) {
+async fn read(
+    mut input: Frames,
+    pending: Arc<Pending>,
+    frames: mpsc::Sender<Vec<u8>>,
+    errors: Arc<Mutex<Vec<u8>>>,
+) {
     let why = loop {
         match input.next().await {
             Ok(Some(Reply::Done(done))) => {
                 let waiting = pending.calls.lock().unwrap_or_else(|e| e.into_inner()).remove(&done.id);
                 if let Some(waiting) = waiting {
-                    let answer = AgentDone { status: done.status, result: done.result, mutations: done.mutations };
+                    let answer =
+                        AgentDone { status: done.status, result: done.result, mutations: done.mutations };
                     // The caller may have given up.
                     let _ = waiting.done.send(answer);
                 }
             }
             Ok(Some(Reply::Output { id, stream, data })) => {
-                let output = pending.calls.lock().unwrap_or_else(|e| e.into_inner()).get(&id).map(|w| w.output.clone());
+                let output = pending
+                    .calls
+                    .lock()
+                    .unwrap_or_else(|e| e.into_inner())
+                    .get(&id)
+                    .map(|w| w.output.clone());
                 if let Some(output) = output {
                     output.output(stream, &data);
                 }
             }
             Ok(Some(Reply::Need { id, sha256 })) => {
-                let contents = pending.calls.lock().unwrap_or_else(|e| e.into_inner()).get(&id).map(|w| w.contents.clone());
+                let contents = pending
+                    .calls
+                    .lock()
+                    .unwrap_or_else(|e| e.into_inner())
+                    .get(&id)
+                    .map(|w| w.contents.clone());
                 let content = contents.and_then(|c| c.find(&sha256));
                 tokio::spawn(give(sha256, content, frames.clone()));
             }
@@ -311,11 +348,17 @@ async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut queue: mpsc::R
 }
 
 /// Answers the bootstrap's request for the agent.
-async fn upload(host: &str, request: &str, stdin: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<(), LinkError> {
+async fn upload(
+    host: &str,
+    request: &str,
+    stdin: &mut (dyn AsyncWrite + Send + Unpin),
+) -> Result<(), LinkError> {
     let mut words = request.split_whitespace();
     let (machine, system) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     if system != "Linux" {
-        return Err(LinkError::Failed(format!("{host}: there is no agent for {system} ({machine}); only Linux is supported")));
+        return Err(LinkError::Failed(format!(
+            "{host}: there is no agent for {system} ({machine}); only Linux is supported"
+        )));
     }
     let agent = embedded::for_machine(machine).map_err(|why| LinkError::Failed(format!("{host}: {why}")))?;
     let head = format!("{}\n", agent.len());
@@ -328,7 +371,12 @@ async fn upload(host: &str, request: &str, stdin: &mut (dyn AsyncWrite + Send + 
 }
 
 /// Keeps the last of standard error for messages and watches for the password prompt.
-async fn collect(mut stderr: Box<dyn AsyncRead + Send + Unpin>, errors: Arc<Mutex<Vec<u8>>>, marker: Option<Vec<u8>>, asked: mpsc::Sender<()>) {
+async fn collect(
+    mut stderr: Box<dyn AsyncRead + Send + Unpin>,
+    errors: Arc<Mutex<Vec<u8>>>,
+    marker: Option<Vec<u8>>,
+    asked: mpsc::Sender<()>,
+) {
     let mut chunk = vec![0; 8 << 10];
     while let Ok(n) = stderr.read(&mut chunk).await {
         if n == 0 {
@@ -355,16 +403,26 @@ async fn collect(mut stderr: Box<dyn AsyncRead + Send + Unpin>, errors: Arc<Mute
 }
 
 /// The command ended before the agent spoke: what it said says why.
-async fn refused(host: &str, noise: &[u8], errors: &Mutex<Vec<u8>>, prompt: Option<&PasswordPrompt>) -> LinkError {
+async fn refused(
+    host: &str,
+    noise: &[u8],
+    errors: &Mutex<Vec<u8>>,
+    prompt: Option<&PasswordPrompt>,
+) -> LinkError {
     // What was said last may still be on its way through the other task.
     tokio::task::yield_now().await;
     let words = last_words(errors).unwrap_or_else(|| String::from_utf8_lossy(noise).trim().to_owned());
     match prompt {
-        Some(prompt) if words.contains("password is required") || words.contains("a terminal is required") => {
+        Some(prompt)
+            if words.contains("password is required") || words.contains("a terminal is required") =>
+        {
             LinkError::Failed(missing(host, &prompt.method))
         }
         Some(prompt) if words.contains("incorrect password") || words.contains("Authentication failure") => {
-            LinkError::Failed(format!("{host}: {} refused the password (Incorrect {} password)", prompt.method, prompt.method))
+            LinkError::Failed(format!(
+                "{host}: {} refused the password (Incorrect {} password)",
+                prompt.method, prompt.method
+            ))
         }
         Some(prompt) => LinkError::Failed(format!("{host}: {} failed: {words}", prompt.method)),
         None if words.is_empty() => lost(host, "the connection was closed before the agent started"),
@@ -373,7 +431,9 @@ async fn refused(host: &str, noise: &[u8], errors: &Mutex<Vec<u8>>, prompt: Opti
 }
 
 fn missing(host: &str, method: &str) -> String {
-    format!("{host}: Missing {method} password: {method} asks for one; give it with -K or ansible_become_password")
+    format!(
+        "{host}: Missing {method} password: {method} asks for one; give it with -K or ansible_become_password"
+    )
 }
 
 fn last_words(errors: &Mutex<Vec<u8>>) -> Option<String> {
@@ -382,7 +442,9 @@ fn last_words(errors: &Mutex<Vec<u8>>) -> Option<String> {
 }
 
 fn lost(host: &str, why: &str) -> LinkError {
-    LinkError::Lost(format!("{host}: the connection was lost: {why}. What the task did on the host is not known; run again"))
+    LinkError::Lost(format!(
+        "{host}: the connection was lost: {why}. What the task did on the host is not known; run again"
+    ))
 }
 
 fn find(buffer: &[u8], wanted: &[u8]) -> Option<usize> {

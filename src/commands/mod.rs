@@ -1,0 +1,28 @@
+//! One file per subcommand.
+
+mod docs;
+mod list;
+mod play;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use std::io::Write;
+
+/// Runs what the command line asks for.
+pub fn dispatch(cli: Cli) -> Exit {
+    match cli.command {
+        Some(Command::Docs(args)) => docs::run(&args),
+        None => play::run(cli.play),
+    }
+}
+
+/// Data for standard output. A closed pipe ends it quietly.
+fn print(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Words for the person, on standard error.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
