@@ -874,7 +874,7 @@ fn extended(items: &[Templated], index: usize) -> Templated {
     if index > 0 {
         pairs.push(("previtem", items[index - 1].clone()));
     }
-    pairs.into_iter().collect()
+    provision_templates::mapping(pairs)
 }
 
 /// How a reply counts.
@@ -903,7 +903,7 @@ pub fn registered(reply: &Reply) -> Templated {
         .map(|name| ((*name).to_owned(), unknown_value(reason.clone())))
         .collect();
     pairs.extend(result.into_iter().map(|(name, value)| (name, from_json(value))));
-    pairs.into_iter().collect()
+    provision_templates::mapping(pairs)
 }
 
 /// The strings of a no_log result that look like content, not like Ansible's own words.

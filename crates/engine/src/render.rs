@@ -47,7 +47,7 @@ pub fn node(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Resul
                 }
                 pairs.push((self::node(key, scope, templater)?, value));
             }
-            pairs.into_iter().collect::<Value>()
+            provision_templates::mapping(pairs)
         }
     })
 }

@@ -146,7 +146,7 @@ impl HostState {
             own.insert(short.into(), value.clone());
             injected.insert(format!("ansible_{short}").into(), value);
         }
-        let all: provision_templates::Value = own.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let all = provision_templates::mapping(own.iter().map(|(k, v)| (&**k, v.clone())));
         injected.insert("ansible_facts".into(), all);
         self.facts = Arc::new(own);
         self.injected = Arc::new(injected);

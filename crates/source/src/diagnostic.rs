@@ -127,8 +127,15 @@ impl Diagnostics {
         self.0.iter().any(Diagnostic::is_error)
     }
 
+    /// Errors, exact repetitions counted once.
     pub fn error_count(&self) -> usize {
-        self.0.iter().filter(|d| d.is_error()).count()
+        let mut seen: Vec<&Diagnostic> = Vec::new();
+        for diagnostic in self.0.iter().filter(|d| d.is_error()) {
+            if !seen.contains(&diagnostic) {
+                seen.push(diagnostic);
+            }
+        }
+        seen.len()
     }
 
     pub fn is_empty(&self) -> bool {

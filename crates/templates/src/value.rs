@@ -231,6 +231,11 @@ pub(crate) fn dict(map: Dict) -> Value {
     Value::from(map)
 }
 
+/// A mapping of these pairs, in order.
+pub fn mapping<K: Into<Value>, V: Into<Value>>(pairs: impl IntoIterator<Item = (K, V)>) -> Value {
+    dict(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+}
+
 pub(crate) fn none() -> Value {
     Value::from(())
 }

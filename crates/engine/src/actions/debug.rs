@@ -42,7 +42,10 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
                 false => templater.eval(&name, &attempt.dynamic),
             };
             let value = match value {
-                Ok(value) => to_json(&value),
+                Ok(value) => match provision_templates::is_unknown(&value) {
+                    Some(reason) => Value::String(format!("unknown until applied: depends on {reason}")),
+                    None => to_json(&value),
+                },
                 Err(error) => match &error.kind {
                     ErrorKind::Undefined { .. } => Value::String("VARIABLE IS NOT DEFINED!".into()),
                     ErrorKind::Unknown { reason } => Value::String(format!("unknown until applied: depends on {reason}")),
