@@ -9,6 +9,8 @@ pub mod file;
 pub mod find;
 pub mod iptables;
 pub mod lineinfile;
+pub mod openssl_dhparam;
+pub mod openssl_privatekey;
 pub mod package;
 pub mod ping;
 pub mod registry;
@@ -22,6 +24,8 @@ pub mod stat;
 pub mod support;
 pub mod systemd;
 pub mod tempfile;
+pub mod wait_for;
+pub mod x509_certificate;
 
 pub use context::{Blobs, Ctx, Failure, Outcome};
 pub use registry::{Entry, find, registry};

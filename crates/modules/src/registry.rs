@@ -52,6 +52,10 @@ pub fn registry() -> &'static [Entry] {
         entry::<crate::stat::Stat>("ansible.builtin.stat", &[]),
         entry::<crate::systemd::Systemd>("ansible.builtin.systemd", &["ansible.builtin.systemd_service"]),
         entry::<crate::tempfile::Tempfile>("ansible.builtin.tempfile", &[]),
+        entry::<crate::wait_for::WaitFor>("ansible.builtin.wait_for", &[]),
+        entry::<crate::openssl_dhparam::OpensslDhparam>("community.crypto.openssl_dhparam", &[]),
+        entry::<crate::openssl_privatekey::OpensslPrivatekey>("community.crypto.openssl_privatekey", &[]),
+        entry::<crate::x509_certificate::X509Certificate>("community.crypto.x509_certificate", &[]),
     ];
     ALL
 }

@@ -1,12 +1,15 @@
 //! What several modules share.
 
 pub mod apt_get;
+pub mod der;
 pub mod dpkg;
 pub mod edit;
 pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod glob;
+pub mod net;
+pub mod openssl;
 pub mod options;
 pub mod regex;
 pub mod results;

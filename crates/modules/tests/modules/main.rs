@@ -20,6 +20,8 @@ mod lineinfile;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod openssl;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod registry;
@@ -37,3 +39,5 @@ mod stat;
 mod systemd;
 #[cfg(test)]
 mod uncertain;
+#[cfg(test)]
+mod wait_for;
