@@ -835,14 +835,23 @@ impl TaskRun {
             })
         });
         let mut ids: Vec<u64> = named.map(|handler| handler.id).into_iter().collect();
-        for handler in handlers {
+        // Of listeners with one name (a role used twice brings its handlers twice) the last one counts.
+        let mut seen: Vec<String> = Vec::new();
+        for handler in handlers.iter().rev() {
             let listens = handler.listen.iter().any(|node| match node.as_seq() {
                 Some(items) => items.iter().any(|item| text(item) == wanted),
                 None => text(node) == wanted,
             });
-            if listens && !ids.contains(&handler.id) {
-                ids.push(handler.id);
+            if !listens || ids.contains(&handler.id) {
+                continue;
             }
+            if let Some(name) = handler.name.as_ref().map(text) {
+                if seen.contains(&name) {
+                    continue;
+                }
+                seen.push(name);
+            }
+            ids.push(handler.id);
         }
         ids
     }
