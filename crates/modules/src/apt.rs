@@ -369,10 +369,13 @@ impl Task<'_> {
     /// Runs apt-get; what it did to which package is noted.
     fn apply(&self, verb: &[&str], names: &[String], before: Database) -> Result<Outcome, Failure> {
         let words = self.words(verb, names);
+        if self.ctx.sys.dry() {
+            return self.predict(&words, names);
+        }
         let restore = policy_rc_d(self.ctx, self.o.policy_rc_d)?;
         let ran = self.apt.run(self.ctx, &words);
         restore.undo(self.ctx)?;
-        let Some((command, output)) = ran? else { return self.predict(&words, names) };
+        let Some((command, output)) = ran? else { return Ok(Outcome::new()) };
         let (before, after) = (before.versions(), Database::read(self.ctx)?.versions());
         let all: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         for name in all {
@@ -395,6 +398,7 @@ impl Task<'_> {
                     let shown = |version: Option<String>| version.unwrap_or_else(|| "absent".to_owned());
                     sys.note(&format!("package {}", step.package), &shown(step.before), &shown(step.after))?;
                 }
+                self.apt.run(self.ctx, words)?;
                 Ok(Outcome::new())
             }
             Err(output) if !self.unsure()? => Err(self.failed(&words.join(" "), &output)),
@@ -402,6 +406,7 @@ impl Task<'_> {
                 for name in names {
                     sys.note(&format!("package {name}"), "unknown", self.o.state.as_str())?;
                 }
+                self.apt.run(self.ctx, words)?;
                 let earlier = "unknown until applied: earlier tasks may bring the package";
                 let why = if self.update == Update::Predicted { FETCH_FIRST } else { earlier };
                 Ok(Outcome::new().with("depends_on", why))

@@ -1,12 +1,15 @@
 //! The modules: one file each, all in one visible list ([`registry`]).
 
 pub mod apt;
+pub mod authorized_key;
 pub mod blockinfile;
 pub mod command;
 pub mod context;
 pub mod copy;
 pub mod file;
 pub mod find;
+pub mod group;
+pub mod hostname;
 pub mod iptables;
 pub mod lineinfile;
 pub mod openssl_dhparam;
@@ -22,8 +25,10 @@ pub mod shell;
 pub mod slurp;
 pub mod stat;
 pub mod support;
+pub mod sysctl;
 pub mod systemd;
 pub mod tempfile;
+pub mod user;
 pub mod wait_for;
 pub mod x509_certificate;
 

@@ -1,5 +1,6 @@
 //! What several modules share.
 
+pub mod accounts;
 pub mod apt_get;
 pub mod der;
 pub mod dpkg;

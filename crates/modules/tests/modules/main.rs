@@ -30,6 +30,8 @@ mod replace;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod small;
@@ -39,5 +41,7 @@ mod stat;
 mod systemd;
 #[cfg(test)]
 mod uncertain;
+#[cfg(test)]
+mod user;
 #[cfg(test)]
 mod wait_for;

@@ -24,8 +24,11 @@ fn every_module_is_listed() {
 fn a_module_answers_to_its_names_and_describes_its_options() {
     for entry in registry() {
         let short = entry.name.rsplit('.').next().unwrap();
-        for name in [entry.name, short, &format!("ansible.legacy.{short}")] {
-            assert_eq!(find(name).map(|found| found.name), Some(entry.name), "{name}");
+        let mut names = vec![entry.name.to_owned(), short.to_owned()];
+        // What ships with Ansible itself has this name too; collections have not.
+        names.extend(entry.name.starts_with("ansible.builtin.").then(|| format!("ansible.legacy.{short}")));
+        for name in names {
+            assert_eq!(find(&name).map(|found| found.name), Some(entry.name), "{name}");
         }
         assert_eq!(entry.spec.name, short);
     }
