@@ -159,7 +159,7 @@ impl Ansible {
     }
 
     fn banner(&mut self, text: &str) {
-        let columns = self.options.columns.unwrap_or(80).max(80) - 1;
+        let columns = self.options.columns.unwrap_or(80).max(80);
         let stars = columns.saturating_sub(width(text) + 1).max(3);
         self.put(&format!("\n{text} {}\n", "*".repeat(stars)));
     }

@@ -1,8 +1,8 @@
 //! Diffs in Ansible's form.
 
-use crate::text::{Colour, dumps, paint};
+use crate::text::{Colour, dumps, paint, python_str};
 use provision_engine::event::Diff;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use similar::TextDiff;
 
 /// A unified diff under `--- before` and `+++ after`, each line ended; empty when nothing differs.
@@ -37,6 +37,32 @@ pub fn unified(diff: &Diff, color: bool) -> String {
         }
     }
     out
+}
+
+/// A change of a path's attributes in one line: `/etc/x: mode 0600 → 0644`. None for contents.
+pub fn attributes(diff: &Diff) -> Option<String> {
+    let (before, after) = states(diff)?;
+    let tables =
+        [before, after].map(|text| serde_json::from_str::<Map<String, Value>>(&text).unwrap_or_default());
+    let [before, after] = &tables;
+    let show = |value: Option<&Value>| match value {
+        // What was in a removed directory.
+        Some(Value::Object(lists)) => {
+            let count = |name: &str| lists.get(name).and_then(Value::as_array).map_or(0, Vec::len);
+            format!("{} directories and {} files", count("directories"), count("files"))
+        }
+        Some(value) => python_str(value),
+        None => "nothing".to_owned(),
+    };
+    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let changes: Vec<String> = keys
+        .into_iter()
+        .filter(|key| before.get(*key) != after.get(*key))
+        .map(|key| format!("{} {} → {}", key.replace('_', " "), show(before.get(key)), show(after.get(key))))
+        .collect();
+    (!changes.is_empty()).then(|| format!("{}: {}", show(after.get("path")), changes.join(", ")))
 }
 
 /// A path's attributes, not its content: tables with the path itself in them. As Ansible indents them.

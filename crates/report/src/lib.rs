@@ -1,9 +1,13 @@
 //! Reporters: folds of the engine's events into what a person, a text tool or a program reads.
 
 mod ansible;
+mod choose;
 mod diff;
 mod json;
+mod terminal;
 mod text;
 
 pub use ansible::{Ansible, Options};
+pub use choose::{Kind, choose, color, columns};
 pub use json::Json;
+pub use terminal::Terminal;

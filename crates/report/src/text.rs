@@ -13,6 +13,8 @@ pub enum Colour {
     Unreachable,
     Warning,
     Retry,
+    Dim,
+    Bold,
 }
 
 impl Colour {
@@ -25,6 +27,8 @@ impl Colour {
             Colour::Unreachable => "1;31",
             Colour::Warning => "1;35",
             Colour::Retry => "1;30",
+            Colour::Dim => "2",
+            Colour::Bold => "1",
         }
     }
 }
@@ -42,6 +46,96 @@ pub fn paint(text: &str, colour: Colour, on: bool) -> String {
 /// Columns that a text takes on a terminal.
 pub fn width(text: &str) -> usize {
     unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// Nothing that a target sent may steer the terminal: control characters but newline and tab, and those that
+/// reorder text, are shown as escapes.
+pub fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                out.extend(c.escape_default());
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// At most `columns` wide, with an ellipsis where something is cut; on one line.
+pub fn cut(text: &str, columns: usize) -> String {
+    let text = text.replace(['\n', '\t'], " ");
+    if width(&text) <= columns {
+        return text;
+    }
+    let mut out = String::new();
+    let mut taken = 0;
+    for c in text.chars() {
+        let wide = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        if taken + wide + 1 > columns {
+            break;
+        }
+        taken += wide;
+        out.push(c);
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// Breaks at blanks so that lines fit; `indent` blanks before each. A word wider than a line stays whole.
+pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
+    let pad = " ".repeat(indent);
+    let mut lines: Vec<String> = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && indent + width(&line) + 1 + width(word) > columns {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.iter().map(|line| format!("{pad}{line}\n")).collect()
+}
+
+/// As many names as `room` columns take, and how many more there are; at least one.
+pub fn names(hosts: &[impl AsRef<str>], room: usize) -> String {
+    let mut out = String::new();
+    for (index, host) in hosts.iter().enumerate() {
+        let host = clean(host.as_ref());
+        let left = hosts.len() - index;
+        let more = if left > 1 { format!(" and {left} more").len() } else { 0 };
+        if index > 0 && width(&out) + 2 + width(&host) + more > room {
+            return format!("{out} and {left} more");
+        }
+        if index > 0 {
+            out.push_str(", ");
+        }
+        out.push_str(&host);
+    }
+    out
+}
+
+/// Seconds as a person says them.
+pub fn duration(seconds: f64) -> String {
+    if seconds < 10.0 {
+        return format!("{seconds:.1}s");
+    }
+    let all = seconds.round() as u64;
+    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m {seconds:02}s"),
+        _ => format!("{hours}h {minutes:02}m {seconds:02}s"),
+    }
 }
 
 /// `json.dumps(value, sort_keys=True, ensure_ascii=False)`; `indent` spaces per level, or all on one line.
@@ -195,6 +289,30 @@ mod tests {
             (-0.5, "-0.5"),
         ] {
             assert_eq!(dumps(&json!(float), None), text);
+        }
+    }
+
+    #[test]
+    fn what_targets_send_is_tamed() {
+        assert_eq!(clean("a\x1b[2Jb\tc\r\nd\re\u{9b}f\u{202e}"), "a\\u{1b}[2Jb\tc\nd\\re\\u{9b}f\\u{202e}");
+    }
+
+    #[test]
+    fn fitting() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abcde…");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("ab", 0), "");
+        assert_eq!(wrap("one two three\nfour", 9, 2), "  one two\n  three\n  four\n");
+        assert_eq!(wrap("unbreakable", 4, 1), " unbreakable\n");
+        assert_eq!(names(&["a", "b", "c"], 80), "a, b, c");
+        assert_eq!(names(&["alpha", "beta", "gamma"], 18), "alpha and 2 more");
+        assert_eq!(names(&["alpha", "beta"], 3), "alpha and 1 more");
+        for (seconds, text) in
+            [(0.04, "0.0s"), (9.96, "10.0s"), (59.4, "59s"), (62.0, "1m 02s"), (3725.0, "1h 02m 05s")]
+        {
+            assert_eq!(duration(seconds), text);
         }
     }
 
