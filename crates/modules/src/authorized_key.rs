@@ -88,7 +88,10 @@ impl Module for AuthorizedKey {
         if let Some(dir) = path.parent() {
             if args.manage_dir {
                 create_dirs(ctx, dir, Some(&ModeArg::Bits(0o700)), &mut |_| Ok(()))?;
-                ctx.sys.set_attrs(dir, &Attrs { mode: Some(0o700), ..owner }, true)?;
+                // Where a user has put a link, root would give away whatever it leads to.
+                if ctx.sys.stat(dir, false)?.is_some_and(|meta| meta.is_dir()) {
+                    ctx.sys.set_attrs(dir, &Attrs { mode: Some(0o700), ..owner }, false)?;
+                }
             } else if ctx.sys.stat(dir, true)?.is_none() && !ctx.sys.uncertain() {
                 let msg =
                     format!("the directory {} does not exist, and manage_dir says not to make it", show(dir));

@@ -137,6 +137,13 @@ fn options_and_comments_follow_the_task() {
 }
 
 #[test]
+fn what_a_link_leads_to_is_not_given_away() {
+    let m = alice().link("/root", "/home/alice/.ssh");
+    run(&m, "authorized_key", json!({"user": "alice", "key": "ssh-rsa A"}));
+    assert_eq!(m.meta("/root").unwrap().uid, 0);
+}
+
+#[test]
 fn what_cannot_be_done_is_told() {
     let m = alice();
     let msg = |args| run(&m, "authorized_key", args).msg().to_owned();
