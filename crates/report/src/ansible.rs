@@ -197,15 +197,20 @@ impl Ansible {
     /// The result where it is shown though nothing failed: with -v, and always for debug and assert.
     fn verbose(&self, done: &Done) -> Option<String> {
         let always = done.result.get("_ansible_verbose_always").and_then(Value::as_bool) == Some(true);
-        (always && done.outcome != Outcome::Skipped || self.options.verbosity > 0).then(|| self.json(done))
+        // Facts are long: Ansible shows them at no verbosity.
+        let facts =
+            self.tasks.get(&done.task).is_some_and(|task| matches!(action(task), "setup" | "gather_facts"));
+        let asked = self.options.verbosity > 0 && !facts;
+        (always && done.outcome != Outcome::Skipped || asked).then(|| self.json(done))
     }
 
     fn json(&self, done: &Done) -> String {
         let action = self.tasks.get(&done.task).map_or("", |task| action(task));
         let always = done.result.get("_ansible_verbose_always").and_then(Value::as_bool) == Some(true);
-        let talks = is_failure(done.outcome) && matches!(action, "debug" | "assert");
+        // An assertion that does not hold, not one that could not be evaluated.
+        let asserted = action == "assert" && done.result.contains_key("evaluated_to");
         let hidden = done.result.contains_key("censored");
-        let indent = ((always || talks) && !hidden).then_some(4);
+        let indent = ((always || asserted) && !hidden).then_some(4);
         dumps(&Value::Object(shown(&done.result, action, unreachable(done))), indent)
     }
 
@@ -322,8 +327,8 @@ fn word(outcome: Outcome) -> (&'static str, Colour) {
 
 fn host_label(done: &Done) -> String {
     match &done.delegated_to {
-        Some(other) => format!("{} -> {other}", done.host),
-        None => done.host.to_string(),
+        Some(other) if **other != *done.host => format!("{} -> {other}", done.host),
+        _ => done.host.to_string(),
     }
 }
 
@@ -342,8 +347,23 @@ fn shown(result: &Map<String, Value>, action: &str, whole: bool) -> Map<String, 
     result
         .iter()
         .filter(|(key, _)| !hidden(key) && (!said || *key == "msg"))
-        .map(|(key, value)| (key.clone(), value.clone()))
+        .map(|(key, value)| {
+            (key.clone(), if key == "results" { without_private(value) } else { value.clone() })
+        })
         .collect()
+}
+
+/// The results of a loop's items.
+fn without_private(results: &Value) -> Value {
+    let item = |item: &Value| match item {
+        Value::Object(map) => {
+            let private = |key: &str| key.starts_with("_ansible_") || key == "invocation";
+            let kept = map.iter().filter(|(key, _)| !private(key));
+            Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+        }
+        other => other.clone(),
+    };
+    results.as_array().map_or_else(|| results.clone(), |items| items.iter().map(item).collect())
 }
 
 fn counts(stat: &HostStats) -> [(&'static str, u64, Colour); 7] {
