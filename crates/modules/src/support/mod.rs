@@ -9,6 +9,7 @@ pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod glob;
+pub mod http;
 pub mod net;
 pub mod openssl;
 pub mod options;

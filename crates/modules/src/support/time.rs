@@ -59,6 +59,11 @@ impl Local {
     }
 }
 
+/// A time as HTTP headers have it: `Wed, 21 Oct 2015 07:28:00 GMT`. `seconds` since 1970.
+pub fn http_date(seconds: f64) -> String {
+    Local(TimeZone::UTC).at(seconds).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// A duration as Python prints a `timedelta`: `0:00:01.500000`, `2 days, 3:04:05.000006`.
 pub fn delta(seconds: f64) -> String {
     // Whole microseconds; a clock that was set back is not a negative duration.

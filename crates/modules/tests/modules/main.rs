@@ -14,6 +14,8 @@ mod file;
 #[cfg(test)]
 mod find;
 #[cfg(test)]
+mod get_url;
+#[cfg(test)]
 mod iptables;
 #[cfg(test)]
 mod lineinfile;
@@ -30,6 +32,8 @@ mod replace;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod setup;
@@ -41,6 +45,8 @@ mod stat;
 mod systemd;
 #[cfg(test)]
 mod uncertain;
+#[cfg(test)]
+mod uri;
 #[cfg(test)]
 mod user;
 #[cfg(test)]
