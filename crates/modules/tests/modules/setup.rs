@@ -268,7 +268,7 @@ fn hardware_is_counted() {
         .file("/proc/cpuinfo", (0..4).map(cpu).collect::<String>())
         .file("/proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-1,3\n")
         .file("/proc/meminfo", "MemTotal: 2048000 kB\nMemFree: 1024000 kB\nBuffers: 1024 kB\nCached: 1024 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\nSwapCached: 0 kB\n")
-        .file("/proc/self/mounts", "proc /proc proc rw 0 0\n/dev/vda1 / ext4 rw 0 1\nh:/x /mnt/a\\040b nfs rw 0 0\n")
+        .file("/proc/self/mounts", "proc /proc proc rw 0 0\n/dev/vda1 / ext4 ro 0 1\n/dev/vda1 / ext4 rw 0 1\nh:/x /mnt/a\\040b nfs rw 0 0\n")
         .file("/proc/self/mountinfo", "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n")
         .file("/sys/block/vda/size", "2097152\n")
         .file("/sys/block/vda/queue/scheduler", "none [mq-deadline]\n")
@@ -292,7 +292,7 @@ fn hardware_is_counted() {
     assert_eq!(found["ansible_memory_mb"]["nocache"], json!({"free": 1002, "used": 998}));
     let mounts = found["ansible_mounts"].as_array().unwrap();
     assert_eq!(mounts.len(), 2);
-    assert_eq!(mounts[0]["size_available"], 163_840);
+    assert_eq!((&mounts[0]["size_available"], &mounts[0]["options"]), (&json!(163_840), &json!("rw")));
     assert_eq!((&mounts[0]["block_used"], &mounts[0]["inode_used"]), (&json!(60), &json!(6)));
     assert_eq!((&mounts[0]["uuid"], &mounts[1]["mount"]), (&json!("1234-ab"), &json!("/mnt/a b")));
     let disk = &found["ansible_devices"]["vda"];

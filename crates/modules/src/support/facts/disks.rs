@@ -195,7 +195,11 @@ fn mounts(probe: &Probe<'_>, links: &Links) -> Vec<Value> {
         put(&mut fields, "dump", number(0));
         put(&mut fields, "passno", number(1));
         put(&mut fields, "uuid", links.uuid(name).unwrap_or("N/A"));
-        found.push((mount.clone(), fields));
+        // What is mounted over something hides it.
+        match found.iter_mut().find(|(name, _)| name == mount) {
+            Some((_, hidden)) => *hidden = fields,
+            None => found.push((mount.clone(), fields)),
+        }
     }
     sizes(probe, &mut found);
     found.into_iter().map(|(_, fields)| fields.into()).collect()
