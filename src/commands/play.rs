@@ -13,6 +13,7 @@ use provision_engine::transport::Secret;
 use provision_engine::{Engine, Prompter, Settings, check, lookups};
 use provision_project::inventory::{Inventory, LoadContext};
 use provision_project::{Loader, Playbook, Vars};
+use provision_report::{Kind, Options};
 use provision_source::{Diagnostics, Sources};
 use provision_transport::Connections;
 use std::io::IsTerminal;
@@ -50,7 +51,7 @@ pub fn run(args: PlayArgs) -> Exit {
         playbooks.push(loader.playbook(path, &mut diags));
     }
     check::templates(&playbooks, &templater, &loader, &inventory, &extra, &mut diags);
-    let color = color(std::io::stderr().is_terminal(), &args.color);
+    let color = provision_report::color(std::io::stderr().is_terminal(), Some(&args.color), &env);
     if !diags.is_empty() {
         tell(provision_source::render(&diags, &sources, color, None).trim_end());
     }
@@ -74,8 +75,12 @@ pub fn run(args: PlayArgs) -> Exit {
         secrets.add(secret.reveal());
     }
     let handshakes = settings.forks.min(FORKS);
+    let reporter = match reporter(&args, &settings) {
+        Ok(reporter) => reporter,
+        Err(text) => return complain(&text),
+    };
     let parts = Parts {
-        reporter: reporter(&args, &settings, &config),
+        reporter,
         transport: Arc::new(Connections::new(Arc::new(prompt::Terminal), handshakes)),
         prompter: Arc::new(prompt::Terminal),
         settings,
@@ -144,8 +149,8 @@ fn go(engine: &Arc<Engine>, playbooks: &[Playbook]) -> Exit {
         return Exit::Interrupted;
     }
     match () {
-        () if summary.stats.iter().any(|s| s.failed > 0) => Exit::Failed,
-        () if summary.stats.iter().any(|s| s.unreachable > 0) => Exit::Unreachable,
+        () if summary.failed => Exit::Failed,
+        () if summary.unreachable => Exit::Unreachable,
         () => Exit::Done,
     }
 }
@@ -165,21 +170,21 @@ fn inventory(args: &PlayArgs, config: &Config, sources: &Sources, diags: &mut Di
     Inventory::load(sources, &specs, &LoadContext { playbook_dir }, diags)
 }
 
-fn reporter(args: &PlayArgs, settings: &Settings, config: &Config) -> Box<dyn Reporter> {
-    let color = color(std::io::stdout().is_terminal(), &args.color);
-    let out = Box::new(std::io::stdout());
-    let wanted = args.output.clone().or_else(|| config.get("PROVISION_OUTPUT", "provision", "output"));
-    match wanted.as_deref() {
-        Some("json") => Box::new(provision_report::Json::new(out)),
-        _ => {
-            let options = provision_report::Options { color, verbosity: settings.verbosity, columns: None };
-            Box::new(provision_report::Ansible::new(out, Box::new(std::io::stderr()), options))
+fn reporter(args: &PlayArgs, settings: &Settings) -> Result<Box<dyn Reporter>, String> {
+    let tty = std::io::stdout().is_terminal();
+    let (out, err) = (Box::new(std::io::stdout()), Box::new(std::io::stderr()));
+    let options = Options { color: provision_report::color(tty, Some(&args.color), &env), verbosity: settings.verbosity, columns: None };
+    Ok(match provision_report::choose(args.output.as_deref(), tty, &env)? {
+        Kind::Json => Box::new(provision_report::Json::new(out)),
+        Kind::Human => Box::new(provision_report::Terminal::new(out, err, options)),
+        Kind::Ansible => {
+            Box::new(provision_report::Ansible::new(out, err, Options { columns: provision_report::columns(), ..options }))
         }
-    }
+    })
 }
 
-fn color(tty: bool, _flag: &str) -> bool {
-    tty
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn settings(args: &PlayArgs, config: &Config, extra_vars: Arc<Vars>) -> Result<Settings, String> {

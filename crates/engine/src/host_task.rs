@@ -31,6 +31,8 @@ pub struct Reply {
     pub set: Vec<(String, Templated)>,
     /// What a dynamic include asks for.
     pub include: Option<Include>,
+    /// How many such wishes the task's items had.
+    pub includes: usize,
     /// The result is not known until the run is real.
     pub unknown: Option<String>,
 }
@@ -112,6 +114,7 @@ impl TaskRun {
             }
             Some(_) => self.each(&scope).await,
         };
+        reply.includes = includes.len();
         let outcome = self.finish(&mut reply, &scope, looped, started);
         HostDone { outcome: Some(outcome), includes, result: reply.result }
     }
@@ -157,7 +160,7 @@ impl TaskRun {
                 loop_vars.push((index_var.clone(), json!(index)));
             }
             if names.extended {
-                let info = extended(&items, index);
+                let info = extended(&items, index, names.all_items);
                 loop_vars.push(("ansible_loop".into(), to_json(&info)));
                 extra.push(("ansible_loop".into(), info));
             }
@@ -170,6 +173,7 @@ impl TaskRun {
                 reply.result.insert(index_var.clone(), json!(index));
                 reply.result.insert("ansible_index_var".into(), index_var.clone().into());
             }
+            let include = more.is_some();
             includes.extend(more);
             changed |= reply.changed();
             failed |= reply.failed;
@@ -190,16 +194,14 @@ impl TaskRun {
             if all.unknown.is_none() {
                 all.unknown.clone_from(&reply.unknown);
             }
-            let label = match &self.task.control.label {
-                Some(node) => {
-                    let dynamic: Arc<dyn Scope> = inner.clone();
-                    render::json(node, &dynamic, &self.engine.templater).unwrap_or(json_item)
-                }
-                None => json_item,
-            };
             let stop = self.break_now(&inner, &reply);
-            if includes.is_empty() || reply.failed {
-                self.tell_item(&reply, label, started);
+            let label = self.label(&inner, json_item, &mut reply);
+            failed |= reply.failed;
+            if let Some(wish) = includes.last_mut().filter(|_| include) {
+                wish.item = Some(label.clone());
+            }
+            if !include || reply.failed {
+                self.tell_item(&inner, &reply, label, started);
             }
             let unreachable = reply.unreachable;
             let mut result = reply.result;
@@ -228,6 +230,21 @@ impl TaskRun {
         }
         result.insert("results".into(), Value::Array(results));
         (all, count > 0, includes)
+    }
+
+    /// What is shown of an item; a label that cannot be rendered is the item's failure.
+    fn label(&self, scope: &Arc<TaskScope>, item: Value, reply: &mut Reply) -> Value {
+        let Some(node) = &self.task.control.label else { return item };
+        let dynamic: Arc<dyn Scope> = scope.clone();
+        match render::json(node, &dynamic, &self.engine.templater) {
+            Ok(label) => label,
+            Err(error) => {
+                let failure = self.render_failure(&error);
+                reply.failed |= failure.failed;
+                reply.result.extend(failure.result);
+                Value::Null
+            }
+        }
     }
 
     fn break_now(&self, scope: &Arc<TaskScope>, reply: &Reply) -> bool {
@@ -263,7 +280,13 @@ impl TaskRun {
             };
             if !reply.unreachable && !reply.skipped {
                 if let Err(error) = self.judge(scope, &mut reply) {
-                    reply = self.render_failure(&error);
+                    // What the module did stays known, above all that it changed something.
+                    let failure = self.render_failure(&error);
+                    let changed = reply.changed();
+                    reply.result.extend(failure.result);
+                    reply.result.insert("changed".into(), changed.into());
+                    (reply.failed, reply.skipped) = (failure.failed, failure.skipped);
+                    reply.unknown = reply.unknown.or(failure.unknown);
                 }
                 if retries > 0 || !self.task.until.is_empty() {
                     reply.result.insert("attempts".into(), tries.into());
@@ -290,6 +313,10 @@ impl TaskRun {
                         Ok(false) => {
                             if !self.task.until.is_empty() && reply.unknown.is_none() {
                                 reply.failed = true;
+                            }
+                            // The first try is not counted when all were in vain.
+                            if reply.failed && retries > 0 {
+                                reply.result.insert("attempts".into(), retries.into());
                             }
                         }
                         Err(error) => reply = self.render_failure(&error),
@@ -594,6 +621,10 @@ impl TaskRun {
                 Some(node) => render::boolean(node, &dynamic, &self.engine.templater)?,
                 None => false,
             },
+            all_items: match &control.extended_allitems {
+                Some(node) => render::boolean(node, &dynamic, &self.engine.templater)?,
+                None => true,
+            },
         })
     }
 
@@ -671,15 +702,14 @@ impl TaskRun {
         diff.collect()
     }
 
-    fn tell_item(&self, reply: &Reply, label: Value, started: Instant) {
-        let scope = scope::task_scope(&self.engine, &self.play, &self.host, &self.task.common);
-        let no_log = self.no_log(&scope);
+    fn tell_item(&self, scope: &Arc<TaskScope>, reply: &Reply, label: Value, started: Instant) {
+        let no_log = self.no_log(scope);
         let label = if no_log { "(censored due to no_log)".into() } else { self.engine.secrets.redact_value(&label) };
         self.engine.emit(&Event::Item(Box::new(Done {
             task: self.info.id,
             host: self.host.name.clone(),
-            delegated_to: self.delegated(),
-            outcome: outcome(reply, self.ignores(&scope)),
+            delegated_to: self.delegated(scope),
+            outcome: outcome(reply, self.ignores(scope)),
             item: Some(label),
             looped: false,
             result: self.shown(reply, no_log),
@@ -689,10 +719,12 @@ impl TaskRun {
         })));
     }
 
-    fn delegated(&self) -> Option<String> {
+    /// The other host that the task works on, in a scope that has the loop's variables.
+    fn delegated(&self, scope: &Arc<TaskScope>) -> Option<String> {
         let node = self.task.common.delegate_to.as_ref()?;
-        let scope: Arc<dyn Scope> = scope::task_scope(&self.engine, &self.play, &self.host, &self.task.common);
-        render::text(node, &scope, &self.engine.templater).ok().filter(|name| !name.is_empty())
+        let scope: Arc<dyn Scope> = scope.clone();
+        let name = render::text(node, &scope, &self.engine.templater).ok()?;
+        (!name.is_empty() && *name != *self.host.name).then_some(name)
     }
 
     fn ignores(&self, scope: &Arc<TaskScope>) -> bool {
@@ -721,10 +753,12 @@ impl TaskRun {
             }
         }
         let rescued = outcome == Outcome::Failed && self.rescuable;
-        self.keep(reply, &dynamic);
+        self.keep(reply, &dynamic, self.delegated(scope));
         {
             let mut state = self.host.state();
             match outcome {
+                // An include counts for each file it brings in (see `includes::resolve`).
+                Outcome::Ok if reply.includes > 0 => {}
                 Outcome::Ok => state.stats.ok += 1,
                 Outcome::Changed => {
                     state.stats.ok += 1;
@@ -745,7 +779,8 @@ impl TaskRun {
             match outcome {
                 Outcome::Failed => {
                     state.failed = true;
-                    let failed_task = json!({"name": self.info.name, "action": &*self.task.action.full});
+                    let own = self.task.name.as_ref().and_then(|n| render::text(n, &dynamic, &self.engine.templater).ok());
+                    let failed_task = json!({"name": own.unwrap_or_default(), "action": &*self.task.action.name});
                     state.set("ansible_failed_task", from_json(failed_task));
                     state.set("ansible_failed_result", registered(reply));
                 }
@@ -759,7 +794,7 @@ impl TaskRun {
         self.engine.emit(&Event::Host(Box::new(Done {
             task: self.info.id,
             host: self.host.name.clone(),
-            delegated_to: self.delegated(),
+            delegated_to: self.delegated(scope),
             outcome,
             item: None,
             looped,
@@ -772,8 +807,8 @@ impl TaskRun {
     }
 
     /// Facts, set_fact and register.
-    fn keep(&self, reply: &mut Reply, dynamic: &Arc<dyn Scope>) {
-        let owner = match (&self.task.common.delegate_facts, self.delegated()) {
+    fn keep(&self, reply: &mut Reply, dynamic: &Arc<dyn Scope>, delegated: Option<String>) {
+        let owner = match (&self.task.common.delegate_facts, delegated) {
             (Some(node), Some(name)) if render::boolean(node, dynamic, &self.engine.templater).unwrap_or(false) => {
                 self.engine.host(&name)
             }
@@ -827,13 +862,17 @@ impl TaskRun {
     /// The last handler of that name, and all that listen to it.
     fn handlers_named(&self, handlers: &[Arc<Task>], wanted: &str, dynamic: &Arc<dyn Scope>) -> Vec<u64> {
         let text = |node: &Node| render::text(node, dynamic, &self.engine.templater).unwrap_or_default();
-        let named = handlers.iter().rev().find(|handler| {
+        let is_named = |handler: &&Arc<Task>| {
             handler.name.as_ref().is_some_and(|node| {
                 let name = text(node);
                 let role = handler.common.role.as_ref();
                 name == wanted || role.is_some_and(|role| format!("{} : {name}", role.name) == wanted)
             })
-        });
+        };
+        // Lists of handlers that come later hide earlier ones; within a list the first of a name counts.
+        let list = |handler: &Arc<Task>| handler.common.role.as_ref().map(Arc::as_ptr);
+        let last = handlers.iter().rev().find(is_named);
+        let named = last.and_then(|last| handlers.iter().find(|handler| list(handler) == list(last) && is_named(handler)));
         let mut ids: Vec<u64> = named.map(|handler| handler.id).into_iter().collect();
         // Of listeners with one name (a role used twice brings its handlers twice) the last one counts.
         let mut seen: Vec<String> = Vec::new();
@@ -862,13 +901,14 @@ struct LoopNames {
     index: Option<String>,
     pause: Option<f64>,
     extended: bool,
+    /// `ansible_loop.allitems`, which some leave out of long loops.
+    all_items: bool,
 }
 
 /// `ansible_loop`.
-fn extended(items: &[Templated], index: usize) -> Templated {
+fn extended(items: &[Templated], index: usize, all_items: bool) -> Templated {
     let count = items.len();
     let mut pairs: Vec<(&str, Templated)> = vec![
-        ("allitems", items.iter().cloned().collect()),
         ("index", Templated::from(index + 1)),
         ("index0", Templated::from(index)),
         ("revindex", Templated::from(count - index)),
@@ -877,6 +917,9 @@ fn extended(items: &[Templated], index: usize) -> Templated {
         ("last", Templated::from(index + 1 == count)),
         ("length", Templated::from(count)),
     ];
+    if all_items {
+        pairs.push(("allitems", items.iter().cloned().collect()));
+    }
     if index + 1 < count {
         pairs.push(("nextitem", items[index + 1].clone()));
     }

@@ -34,12 +34,15 @@ pub fn resolve(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, id: 
     for (include, hosts) in groups {
         let mut diags = Diagnostics::new();
         let found = if task.action.full.ends_with("include_role") {
-            role(engine, play, task, &include, &mut diags)
+            role(engine, play, task, id, &include, &hosts, &mut diags)
         } else {
             file(engine, task, id, &include, &hosts, &mut diags)
         };
         match found {
-            Ok(items) if !diags.has_errors() => included.push(Included { items, hosts }),
+            Ok(items) if !diags.has_errors() => {
+                hosts.iter().for_each(|host| host.state().stats.ok += 1);
+                included.push(Included { items, hosts });
+            }
             result => {
                 let text = match result {
                     Err(text) => text,
@@ -79,11 +82,12 @@ fn fail(engine: &Arc<Engine>, id: u64, hosts: &[Arc<Host>], text: &str) {
 /// What the included tasks inherit: the surroundings of the include, its `vars`, its loop's variables, and `apply`.
 fn common(engine: &Arc<Engine>, task: &Arc<Task>, include: &Include, diags: &mut Diagnostics) -> Arc<Common> {
     let mut common = (*task.outer).clone();
-    common.vars.clone_from(&task.common.vars);
     if !include.vars.is_empty() {
         let vars: Vars = include.vars.iter().map(|(name, value)| (Arc::from(name.as_str()), literal(value))).collect();
-        common.vars.push(Arc::new(vars));
+        common.params.push(Arc::new(vars));
     }
+    // The include's own variables win over facts and registered results.
+    common.params.extend(task.common.vars.get(task.outer.vars.len()..).into_iter().flatten().cloned());
     let common = Arc::new(common);
     match task.args.get("apply").and_then(Node::as_map) {
         Some(apply) => engine.loader.inherit(&common, apply, diags),
@@ -113,21 +117,27 @@ fn file(engine: &Arc<Engine>, task: &Arc<Task>, id: u64, include: &Include, host
     let common = common(engine, task, include, diags);
     let items = engine.loader.include_tasks(&path, &common, &task.dirs, task.is_handler, diags);
     if !diags.has_errors() {
-        engine.emit(&Event::Included {
-            task: id,
-            file: path.display().to_string(),
-            hosts: hosts.iter().map(|h| h.name.clone()).collect(),
-            item: include.item.as_ref().map(|item| engine.secrets.redact(&render::plain(item))),
-        });
+        engine.emit(&told(engine, id, path.display().to_string(), include, hosts));
     }
     Ok(items)
 }
 
-fn role(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, include: &Include, diags: &mut Diagnostics) -> Result<Vec<Item>, String> {
+fn told(engine: &Engine, task: u64, file: String, include: &Include, hosts: &[Arc<Host>]) -> Event {
+    Event::Included {
+        task,
+        file,
+        hosts: hosts.iter().map(|h| h.name.clone()).collect(),
+        item: include.item.as_ref().map(|item| engine.secrets.redact(&render::plain(item))),
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "what an include is made of; each is used once")]
+fn role(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, id: u64, include: &Include, hosts: &[Arc<Host>], diags: &mut Diagnostics) -> Result<Vec<Item>, String> {
     let text = |names: &[&str]| names.iter().find_map(|n| include.args.get(*n)).map(render::plain);
     let flag = |name: &str, default: bool| include.args.get(name).and_then(render::truth).unwrap_or(default);
     let Some(name) = text(&["name", "role"]) else { return Err("'name' is a required field for include_role.".to_owned()) };
     let public = flag("public", false);
+    let shown = name.clone();
     let wanted = RoleUse {
         name,
         span: task.span,
@@ -142,6 +152,9 @@ fn role(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, include: &I
     };
     let common = common(engine, task, include, diags);
     let (items, handlers) = engine.loader.include_role(&wanted, &common, &task.dirs, diags);
+    if !diags.has_errors() {
+        engine.emit(&told(engine, id, shown, include, hosts));
+    }
     let mut known = play.handlers.write().unwrap_or_else(|e| e.into_inner());
     for handler in handlers {
         let same = known.iter().any(|other| other.span == handler.span && other.name == handler.name);

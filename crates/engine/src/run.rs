@@ -1,6 +1,6 @@
 //! Playbooks, plays, batches, blocks, handlers.
 
-use crate::event::{Event, HostStats, Reporter, SCHEMA, TaskKind};
+use crate::event::{Done, Event, HostStats, Outcome, Reporter, SCHEMA, TaskInfo, TaskKind};
 use crate::host_task::{HostDone, TaskRun};
 use crate::includes;
 use crate::names;
@@ -23,6 +23,9 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub struct Summary {
     pub stats: Vec<HostStats>,
+    /// A host failed and was neither rescued nor forgiven (`meta: clear_host_errors`).
+    pub failed: bool,
+    pub unreachable: bool,
     pub interrupted: bool,
     /// Something was wrong before any host was touched.
     pub invalid: Option<String>,
@@ -33,6 +36,8 @@ pub struct Summary {
 struct Inside {
     /// An enclosing block can rescue failures.
     rescuable: bool,
+    /// An enclosing block has work to do after a failure: `rescue` or `always`.
+    guarded: bool,
     handler: bool,
 }
 
@@ -63,8 +68,15 @@ pub async fn run(engine: &Arc<Engine>, playbooks: &[Playbook]) -> Summary {
             }
         }
     }
+    let mut failed = false;
+    let mut unreachable = false;
     let mut stats: Vec<HostStats> = {
         let hosts = engine.hosts.read().unwrap_or_else(|e| e.into_inner());
+        for host in hosts.values() {
+            let state = host.state();
+            failed |= state.failed;
+            unreachable |= state.unreachable;
+        }
         hosts.values().map(|host| host.state().stats.clone()).collect()
     };
     stats.retain(|s| s.ok + s.failed + s.unreachable + s.skipped + s.rescued + s.ignored > 0);
@@ -73,7 +85,7 @@ pub async fn run(engine: &Arc<Engine>, playbooks: &[Playbook]) -> Summary {
     let interrupted = engine.is_interrupted();
     engine.emit(&Event::RunEnd { stats: stats.clone(), seconds: started.elapsed().as_secs_f64(), interrupted });
     engine.transport.close().await;
-    Summary { stats, interrupted, invalid }
+    Summary { stats, failed, unreachable, interrupted, invalid }
 }
 
 impl Engine {
@@ -109,11 +121,7 @@ impl Engine {
         if !provision_templates::is_template(&text) {
             return Ok(text);
         }
-        let layers = vec![
-            crate::vars::Layer::Nodes(play.vars.clone()),
-            crate::vars::Layer::Nodes(self.settings.extra_vars.clone()),
-        ];
-        let scope: Arc<dyn Scope> = crate::vars::TaskScope::new(layers, self.templater.clone());
+        let scope = self.play_scope(play);
         let value = render::json(&play.hosts, &scope, &self.templater).map_err(|e| e.error.message.clone())?;
         Ok(match value {
             Value::Array(items) => items.iter().map(render::plain).collect::<Vec<_>>().join(","),
@@ -123,12 +131,10 @@ impl Engine {
 
     /// One play, batch by batch. False when nothing may follow it.
     async fn play(self: &Arc<Self>, play: &Arc<Play>) -> Result<bool, String> {
-        let name = names::play_name(play);
-        let hosts: Vec<Arc<str>> = {
-            let all = self.play_hosts(play)?;
-            // Hosts that failed are out of the run.
-            all.into_iter().filter(|name| { let h = self.host(name); let s = h.state(); !s.failed && !s.unreachable }).collect()
-        };
+        let name = self.play_name(play);
+        let all = self.play_hosts(play)?;
+        // Hosts that failed are out of the run.
+        let hosts: Vec<Arc<str>> = all.iter().filter(|name| !self.host(name).is_out()).cloned().collect();
         let prompts = self.prompts(play)?;
         if hosts.is_empty() {
             self.emit(&Event::PlayStart { name: name.clone(), hosts: Vec::new(), place: names::line(&self.loader.sources, play.span) });
@@ -143,7 +149,7 @@ impl Engine {
             let run = Arc::new(PlayRun {
                 play: play.clone(),
                 name: name.clone(),
-                all: hosts.clone(),
+                all: all.clone(),
                 batch: batch.clone(),
                 prompts: prompts.clone(),
                 role_defaults: RwLock::default(),
@@ -152,6 +158,7 @@ impl Engine {
                 handlers: RwLock::new(play.handlers.clone()),
                 vars_files: RwLock::default(),
                 ended: AtomicBool::new(false),
+                over_limit: AtomicBool::new(false),
             });
             run.publish(&play.roles);
             self.emit(&Event::PlayStart {
@@ -161,31 +168,47 @@ impl Engine {
             });
             self.vars_files(&run);
             self.batch(&run).await;
-            let out = batch.iter().filter(|h| { let s = h.state(); s.failed || s.unreachable }).count();
-            if run.ended.load(Ordering::Relaxed) && out > 0 {
+            // Nobody is left, or too few: that is the end of the run.
+            if run.over_limit.load(Ordering::Relaxed) || batch.iter().all(|h| h.is_out()) || self.is_interrupted() {
                 return Ok(false);
             }
-            if out == batch.len() {
-                // Nobody is left: Ansible ends the run here.
-                self.emit(&Event::NoMoreHosts);
-                return Ok(false);
-            }
-            if self.over_limit(play, out, batch.len())? {
-                self.emit(&Event::NoMoreHosts);
-                return Ok(false);
-            }
-            if self.is_interrupted() {
-                return Ok(false);
+            // `end_play` ends the batches that follow, too.
+            if run.ended.load(Ordering::Relaxed) {
+                break;
             }
         }
         Ok(true)
     }
 
-    fn over_limit(&self, play: &Play, out: usize, size: usize) -> Result<bool, String> {
-        let Some(node) = &play.max_fail_percentage else { return Ok(false) };
-        let text = node.scalar_text().unwrap_or_default();
-        let limit: f64 = text.trim_end_matches('%').parse().map_err(|_| format!("max_fail_percentage `{text}` is no number"))?;
-        Ok(out as f64 * 100.0 / size as f64 > limit)
+    /// The play's name, templated with what is known before any host is.
+    fn play_name(&self, play: &Play) -> String {
+        let Some(node) = &play.name else { return self.static_hosts(play).unwrap_or_else(|_| names::play_name(play)) };
+        let scope = self.play_scope(play);
+        render::text(node, &scope, &self.templater).unwrap_or_else(|_| names::play_name(play))
+    }
+
+    /// The variables that do not depend on a host.
+    fn play_scope(&self, play: &Play) -> Arc<dyn Scope> {
+        let layers = vec![
+            crate::vars::Layer::Nodes(play.vars.clone()),
+            crate::vars::Layer::Nodes(self.settings.extra_vars.clone()),
+        ];
+        crate::vars::TaskScope::new(layers, self.templater.clone())
+    }
+
+    /// `max_fail_percentage`: more failed hosts than that end the run.
+    fn check_limit(&self, run: &PlayRun) {
+        let Some(node) = &run.play.max_fail_percentage else { return };
+        let scope = self.play_scope(&run.play);
+        let text = render::text(node, &scope, &self.templater).unwrap_or_default();
+        let Ok(limit) = text.trim_end_matches('%').trim().parse::<f64>() else { return };
+        let out = run.batch.iter().filter(|h| h.is_out()).count();
+        if out as f64 * 100.0 / run.batch.len() as f64 > limit && !run.ended.swap(true, Ordering::Relaxed) {
+            run.over_limit.store(true, Ordering::Relaxed);
+            if out < run.batch.len() {
+                self.emit(&Event::NoMoreHosts);
+            }
+        }
     }
 
     /// `serial`: numbers and percentages; the last repeats.
@@ -288,36 +311,27 @@ impl Engine {
             let task = facts_task(&play);
             self.task(run, &task, run.batch.clone(), Inside::default(), TaskKind::Facts).await;
         }
+        let force = play.force_handlers.as_ref().and_then(Node::as_bool).unwrap_or(self.settings.force_handlers);
         for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
             if !section.is_empty() {
                 self.items(run, section, run.batch.clone(), Inside::default()).await;
-                self.flush(run, &run.batch).await;
+                self.last_flush(run, force).await;
             }
             if run.ended.load(Ordering::Relaxed) || self.is_interrupted() {
                 break;
             }
         }
-        let force = play.force_handlers.as_ref().and_then(Node::as_bool).unwrap_or(self.settings.force_handlers);
-        if force {
-            self.forced_flush(run).await;
-        }
     }
 
-    /// Handlers of hosts that failed, with `--force-handlers`.
-    async fn forced_flush(self: &Arc<Self>, run: &Arc<PlayRun>) {
-        let failed: Vec<Arc<Host>> = run
-            .batch
-            .iter()
-            .filter(|h| { let s = h.state(); s.failed && !s.unreachable && !s.notified.is_empty() })
-            .cloned()
-            .collect();
-        for host in &failed {
-            host.state().failed = false;
-        }
-        self.flush(run, &failed).await;
-        for host in &failed {
-            host.state().failed = true;
-        }
+    /// The handlers at a section's end; with `force_handlers` those of failed hosts, too.
+    async fn last_flush(self: &Arc<Self>, run: &Arc<PlayRun>, force: bool) {
+        let failed: Vec<Arc<Host>> = match force {
+            true => run.batch.iter().filter(|h| h.has_failed()).cloned().collect(),
+            false => Vec::new(),
+        };
+        failed.iter().for_each(|host| host.state().failed = false);
+        self.flush(run, &run.batch).await;
+        failed.iter().for_each(|host| host.state().failed = true);
     }
 
     fn gathers(&self, run: &PlayRun) -> bool {
@@ -354,6 +368,9 @@ impl Engine {
             hosts.retain(|host| !host.state().roles_done.contains(&play_key(run, role)));
         }
         self.items(run, body, hosts.clone(), inside).await;
+        for host in &hosts {
+            host.state().left_role = false;
+        }
         for host in hosts.iter().filter(|h| h.active()) {
             host.state().roles_done.insert(play_key(run, role));
         }
@@ -361,17 +378,22 @@ impl Engine {
 
     /// `block`, then `rescue` where it failed, then `always`.
     async fn block(self: &Arc<Self>, run: &Arc<PlayRun>, block: &Block, hosts: Vec<Arc<Host>>, inside: Inside) {
-        let inner = Inside { rescuable: inside.rescuable || !block.rescue.is_empty(), ..inside };
+        let inner = Inside {
+            rescuable: inside.rescuable || !block.rescue.is_empty(),
+            guarded: inside.guarded || !block.rescue.is_empty() || !block.always.is_empty(),
+            ..inside
+        };
         self.items(run, &block.block, hosts.clone(), inner).await;
         if !block.rescue.is_empty() {
-            let failed: Vec<Arc<Host>> = hosts.iter().filter(|h| { let s = h.state(); s.failed && !s.unreachable }).cloned().collect();
+            let failed: Vec<Arc<Host>> = hosts.iter().filter(|h| h.has_failed()).cloned().collect();
             for host in &failed {
                 host.state().failed = false;
             }
-            self.items(run, &block.rescue, failed, inside).await;
+            let outer = Inside { guarded: inside.guarded || !block.always.is_empty(), ..inside };
+            self.items(run, &block.rescue, failed, outer).await;
         }
         if !block.always.is_empty() {
-            let failed: Vec<Arc<Host>> = hosts.iter().filter(|h| { let s = h.state(); s.failed && !s.unreachable }).cloned().collect();
+            let failed: Vec<Arc<Host>> = hosts.iter().filter(|h| h.has_failed()).cloned().collect();
             for host in &failed {
                 host.state().failed = false;
             }
@@ -394,7 +416,7 @@ impl Engine {
         }
         let kind = if inside.handler && task.is_handler { TaskKind::Handler } else { kind };
         let silent = is_include(task);
-        let info = names::info(self, task, Some(&scope), if silent { TaskKind::Silent } else { kind });
+        let info = names::info(self, task, Some(&scope), if silent && kind != TaskKind::Handler { TaskKind::Silent } else { kind });
         let once = task.common.run_once.as_ref().is_some_and(|n| render::boolean(n, &scope, &self.templater).unwrap_or(false));
         let mut working = if once { vec![first] } else { hosts.clone() };
         self.emit(&Event::TaskStart { task: info.clone(), hosts: working.len() });
@@ -412,7 +434,7 @@ impl Engine {
             let host = working.swap_remove(0);
             let done = make(host.clone()).run().await;
             if once {
-                self.share(task, &host, &hosts, &done);
+                self.share(task, &host, &hosts, &done, inside.rescuable);
             }
             includes.push((host, done.includes));
         } else {
@@ -437,7 +459,10 @@ impl Engine {
                 self.items(run, &included.items, included.hosts, inside).await;
             }
         }
-        self.fatal(run, task, &hosts, &scope);
+        self.fatal(task, &hosts, &scope);
+        if !inside.guarded {
+            self.check_limit(run);
+        }
     }
 
     /// How many hosts at once: `forks`, or less by `throttle`.
@@ -448,8 +473,8 @@ impl Engine {
     }
 
     /// `run_once`: what one host did is every host's result.
-    fn share(&self, task: &Task, from: &Arc<Host>, hosts: &[Arc<Host>], done: &HostDone) {
-        let failed = { let s = from.state(); (s.failed, s.unreachable) };
+    fn share(&self, task: &Task, from: &Arc<Host>, hosts: &[Arc<Host>], done: &HostDone, rescuable: bool) {
+        let failed = from.is_out();
         for host in hosts.iter().filter(|h| h.name != from.name) {
             let mut state = host.state();
             if let Some(name) = &task.register {
@@ -464,21 +489,17 @@ impl Engine {
                     state.add_facts(facts.iter().map(|(k, v)| (k.clone(), from_json(v.clone()))));
                 }
             }
-            // A failure of the one is a failure of all.
-            state.failed |= failed.0;
+            // A failure of the one ends the play for all, unless it is rescued.
+            state.failed |= failed && !rescuable;
         }
     }
 
-    /// `any_errors_fatal`.
-    fn fatal(&self, run: &PlayRun, task: &Task, hosts: &[Arc<Host>], scope: &Arc<dyn Scope>) {
+    /// `any_errors_fatal`: where one fails all do; blocks may rescue them all.
+    fn fatal(&self, task: &Task, hosts: &[Arc<Host>], scope: &Arc<dyn Scope>) {
         let node = task.common.any_errors_fatal.as_ref();
         let set = node.is_some_and(|n| render::boolean(n, scope, &self.templater).unwrap_or(false));
-        if set && hosts.iter().any(|h| { let s = h.state(); s.failed || s.unreachable }) {
-            for host in hosts {
-                host.state().failed = true;
-            }
-            run.ended.store(true, Ordering::Relaxed);
-            self.emit(&Event::NoMoreHosts);
+        if set && hosts.iter().any(|h| h.is_out()) {
+            hosts.iter().for_each(|host| host.state().failed = true);
         }
     }
 
@@ -536,27 +557,43 @@ impl Engine {
                 Some(node) => render::text(node, scope, &self.templater).unwrap_or_default(),
                 None => String::new(),
             };
-            let due: Vec<Arc<Host>> = hosts.iter().filter(|host| self.meta_due(run, task, host)).cloned().collect();
+            // Some mean all hosts at once: the first one's conditions count.
+            let whole = matches!(what.as_str(), "end_play" | "end_batch" | "clear_host_errors" | "refresh_inventory");
+            let asked = if whole { &hosts[..1] } else { &hosts[..] };
+            let info = names::info(self, task, Some(scope), TaskKind::Task);
+            let mut due = Vec::new();
+            let mut skipped = Vec::new();
+            for host in asked {
+                let list = if self.meta_due(run, task, host) { &mut due } else { &mut skipped };
+                list.push(host.clone());
+            }
+            self.emit(&Event::TaskStart { task: info.clone(), hosts: asked.len() });
+            for host in skipped.into_iter().filter(|h| h.active()) {
+                self.meta_skipped(&info, &host);
+            }
             if due.is_empty() {
                 return;
             }
             match what.as_str() {
                 "noop" => {}
-                "flush_handlers" => self.flush(run, &hosts).await,
+                "flush_handlers" => self.flush(run, &due).await,
                 "end_play" => {
-                    for host in &hosts {
+                    for host in &run.batch {
                         host.state().ended = true;
                     }
                     run.ended.store(true, Ordering::Relaxed);
                 }
-                "end_batch" => hosts.iter().for_each(|host| host.state().ended = true),
+                "end_batch" => run.batch.iter().for_each(|host| host.state().ended = true),
                 "end_host" => due.iter().for_each(|host| host.state().ended = true),
+                "end_role" => due.iter().for_each(|host| host.state().left_role = true),
                 "clear_facts" => due.iter().for_each(|host| host.state().clear_facts()),
                 "clear_host_errors" => {
-                    for host in &run.batch {
+                    // They are back with the next play, not in this one.
+                    for host in run.batch.iter().filter(|h| h.is_out()) {
                         let mut state = host.state();
                         state.failed = false;
                         state.unreachable = false;
+                        state.ended = true;
                     }
                 }
                 "reset_connection" => {
@@ -572,6 +609,22 @@ impl Engine {
             }
         }
         .boxed()
+    }
+
+    /// Tells of a `meta` whose conditions do not hold; it counts nowhere.
+    fn meta_skipped(&self, info: &TaskInfo, host: &Arc<Host>) {
+        self.emit(&Event::Host(Box::new(Done {
+            task: info.id,
+            host: host.name.clone(),
+            delegated_to: None,
+            outcome: Outcome::Skipped,
+            item: None,
+            looped: false,
+            result: serde_json::Map::new(),
+            diff: Vec::new(),
+            seconds: 0.0,
+            rescued: false,
+        })));
     }
 
     /// Do the conditions of a `meta` hold on this host?

@@ -106,6 +106,8 @@ pub struct HostState {
     pub unreachable: bool,
     /// `meta: end_host` and kin.
     pub ended: bool,
+    /// `meta: end_role`, until the role's end.
+    pub left_role: bool,
     pub roles_done: HashSet<String>,
     pub stats: HostStats,
     /// Of a dry run: what would have changed so far, by the identity that would have done it.
@@ -132,7 +134,19 @@ impl Host {
     /// Still in the play.
     pub fn active(&self) -> bool {
         let state = self.state();
-        !state.failed && !state.unreachable && !state.ended
+        !state.failed && !state.unreachable && !state.ended && !state.left_role
+    }
+
+    /// Failed or unreachable.
+    pub fn is_out(&self) -> bool {
+        let state = self.state();
+        state.failed || state.unreachable
+    }
+
+    /// Failed, and still there to be rescued.
+    pub fn has_failed(&self) -> bool {
+        let state = self.state();
+        state.failed && !state.unreachable
     }
 }
 
@@ -178,8 +192,10 @@ pub struct PlayRun {
     pub handlers: RwLock<Vec<Arc<Task>>>,
     /// `vars_files`, by host.
     pub vars_files: RwLock<HashMap<Arc<str>, Arc<Vars>>>,
-    /// The play ends early (`meta: end_play`, any_errors_fatal).
+    /// The play ends early (`meta: end_play`).
     pub ended: AtomicBool,
+    /// More hosts failed than `max_fail_percentage` allows: the run ends.
+    pub over_limit: AtomicBool,
 }
 
 impl Engine {

@@ -152,6 +152,7 @@ pub struct LoopControl {
     pub label: Option<Node>,
     pub pause: Option<Node>,
     pub extended: Option<Node>,
+    pub extended_allitems: Option<Node>,
     pub break_when: Vec<Node>,
 }
 

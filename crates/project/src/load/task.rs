@@ -204,15 +204,13 @@ impl Loader {
             return LoopControl::default();
         };
         unknown_keys(control, "loop_control", &[LOOP_CONTROL], diags);
-        if let Some((key, _)) = control.entry("extended_allitems") {
-            diags.push(Diagnostic::error("`extended_allitems` is not supported yet").at(key.span, "remove it"));
-        }
         LoopControl {
             loop_var: control.get("loop_var").cloned(),
             index_var: control.get("index_var").cloned(),
             label: control.get("label").cloned(),
             pause: control.get("pause").cloned(),
             extended: control.get("extended").cloned(),
+            extended_allitems: control.get("extended_allitems").cloned(),
             break_when: list_of(control, "break_when"),
         }
     }
