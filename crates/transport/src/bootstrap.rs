@@ -20,13 +20,14 @@ pub fn script(hash: &str) -> String {
     // Kept on one line and free of single quotes, so that it can be quoted for su, sudo and remote shells alike.
     format!(
         concat!(
-            "umask 077; a=agent-{hash}; u=$(id -u); ",
+            // What the agent makes has the modes that the user's own mask gives; only its cache is closed to others.
+            "m=$(umask); umask 077; a=agent-{hash}; u=$(id -u); ",
             // Ours, no link, closed to others; made if it is not there.
             "ok() {{ d=$1; if [ ! -d \"$d\" ]; then mkdir -p \"$d\" 2>/dev/null || return 1; fi; ",
             "[ ! -L \"$d\" ] && [ -O \"$d\" ] && chmod 700 \"$d\" 2>/dev/null; }}; ",
             "dirs() {{ [ -n \"$HOME\" ] && [ -d \"$HOME\" ] && [ -O \"$HOME\" ] && $1 \"$HOME/.cache/provision\"; ",
             "for t in /run/user/$u /var/tmp /tmp /dev/shm; do [ -d $t ] && $1 \"$t/provision-$u\"; done; }}; ",
-            "try() {{ ok \"$1\" && [ -x \"$1/$a\" ] && \"$1/$a\" --probe </dev/null 2>/dev/null && exec \"$1/$a\"; }}; ",
+            "try() {{ ok \"$1\" && [ -x \"$1/$a\" ] && \"$1/$a\" --probe </dev/null 2>/dev/null && umask \"$m\" && exec \"$1/$a\"; }}; ",
             // `put`: a directory from which programs may be run takes the agent.
             "probe() {{ [ -n \"$p\" ] && return; ok \"$1\" || return; f=\"$1/.probe-$$\"; ",
             "printf \"#!/bin/sh\\nexit 0\\n\" >\"$f\" 2>/dev/null && chmod 700 \"$f\" && \"$f\" 2>/dev/null && p=$1; rm -f \"$f\"; }}; ",
@@ -36,7 +37,7 @@ pub fn script(hash: &str) -> String {
             "read -r n || exit 3; t=\"$p/.$a.$$\"; ",
             "if head -c \"$n\" | gzip -dc >\"$t\" 2>/dev/null && chmod 700 \"$t\" && mv -f \"$t\" \"$p/$a\"; then ",
             "for o in \"$p\"/agent-*; do [ \"$o\" = \"$p/$a\" ] || [ -z \"$(find \"$o\" -mtime +30 2>/dev/null)\" ] || rm -f \"$o\"; done; ",
-            "exec \"$p/$a\"; fi; rm -f \"$t\"; ",
+            "umask \"$m\"; exec \"$p/$a\"; fi; rm -f \"$t\"; ",
             "printf \"\\001provision-fail cannot write the agent to %s (disk full?)\\002\" \"$p\"; exit 3",
         ),
         hash = hash,
@@ -90,6 +91,17 @@ mod tests {
         assert!(first.ends_with("\u{2}runs:rest"), "{first:?}");
         let again = start(home.path(), agent);
         assert!(again.starts_with("runs:"), "the cached one starts without asking: {again:?}");
+    }
+
+    #[test]
+    fn the_agent_has_the_mask_of_its_user() {
+        let home = tempfile::tempdir().unwrap();
+        let agent = b"#!/bin/sh\n[ \"$1\" = --probe ] || umask\n";
+        let ours = Command::new("sh").args(["-c", "umask"]).output().unwrap();
+        for _ in ["sent", "cached"] {
+            let said = start(home.path(), agent);
+            assert!(said.ends_with(&*String::from_utf8_lossy(&ours.stdout)), "{said:?}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Link {
         let errors = Arc::new(Mutex::new(Vec::new()));
         let (asked, mut questions) = mpsc::channel(4);
         let marker = prompt.as_ref().map(|p| p.marker.clone().into_bytes());
-        tokio::spawn(collect(ends.stderr, errors.clone(), marker, asked));
+        let collecting = tokio::spawn(collect(ends.stderr, errors.clone(), marker, asked));
         let mut buffer = Vec::new();
         let mut answered = false;
         let mut chunk = vec![0; 64 << 10];
@@ -80,12 +80,29 @@ impl Link {
             }
             if let Some(text) = between(&buffer, NEED) {
                 buffer.clear();
-                upload(host, &text, &mut ends.stdin).await?;
+                let sending = upload(host, &text, &mut *ends.stdin);
+                tokio::pin!(sending);
+                // A target that gives up half-way reads no more: then only what it says ends this.
+                loop {
+                    tokio::select! {
+                        sent = &mut sending => {
+                            sent?;
+                            break;
+                        }
+                        read = ends.stdout.read(&mut chunk) => match read {
+                            Ok(0) | Err(_) => return Err(refused(host, &buffer, collecting, &errors, prompt.as_ref()).await),
+                            Ok(n) => buffer.extend_from_slice(&chunk[..n]),
+                        },
+                    }
+                    if between(&buffer, FAIL).is_some() {
+                        break;
+                    }
+                }
                 continue;
             }
             tokio::select! {
                 read = ends.stdout.read(&mut chunk) => match read {
-                    Ok(0) | Err(_) => return Err(refused(host, &buffer, &errors, prompt.as_ref()).await),
+                    Ok(0) | Err(_) => return Err(refused(host, &buffer, collecting, &errors, prompt.as_ref()).await),
                     Ok(n) => {
                         if buffer.len() > NOISE {
                             let half = buffer.len() / 2;
@@ -406,11 +423,12 @@ async fn collect(
 async fn refused(
     host: &str,
     noise: &[u8],
+    collecting: tokio::task::JoinHandle<()>,
     errors: &Mutex<Vec<u8>>,
     prompt: Option<&PasswordPrompt>,
 ) -> LinkError {
-    // What was said last may still be on its way through the other task.
-    tokio::task::yield_now().await;
+    // What was said last may still be on its way. A daemon left behind may hold the stream open: it is not waited for.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), collecting).await;
     let words = last_words(errors).unwrap_or_else(|| String::from_utf8_lossy(noise).trim().to_owned());
     match prompt {
         Some(prompt)
