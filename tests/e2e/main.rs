@@ -1,0 +1,14 @@
+//! The real command against real hosts, looked at from outside. These tests fail where hosts cannot be booted.
+
+mod kit;
+
+mod breaking;
+mod cli;
+mod connecting;
+mod dry_run;
+mod files;
+mod invalid;
+mod language;
+mod many;
+mod secrets;
+mod sudo;
