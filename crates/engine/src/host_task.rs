@@ -137,6 +137,7 @@ impl TaskRun {
         };
         let dynamic: Arc<dyn Scope> = scope.clone();
         let count = items.len();
+        let mut current = scope.clone();
         let mut results = Vec::with_capacity(count);
         let mut all = Reply::default();
         let mut includes = Vec::new();
@@ -164,7 +165,7 @@ impl TaskRun {
                 loop_vars.push(("ansible_loop".into(), to_json(&info)));
                 extra.push(("ansible_loop".into(), info));
             }
-            let inner = scope.with_values(extra);
+            let inner = current.with_values(extra);
             let started = Instant::now();
             let (mut reply, more) = self.once(&inner, Some(&json_item), loop_vars).await;
             reply.result.insert(names.variable.clone(), json_item.clone());
@@ -189,6 +190,8 @@ impl TaskRun {
                 for (name, value) in &set {
                     state.set(name, value.clone());
                 }
+                drop(state);
+                current = scope::task_scope(&self.engine, &self.play, &self.host, &self.task.common);
             }
             all.diff.append(&mut reply.diff.clone());
             if all.unknown.is_none() {
@@ -456,10 +459,15 @@ impl TaskRun {
                 continue;
             }
             let value = render::node(node, &attempt.dynamic, templater)?;
+            // `set_fact` may make up its names.
+            let name = match provision_templates::is_template(name) {
+                true => render::text(&Node::str(name.clone()).at(node.span), &attempt.dynamic, templater)?,
+                false => name.to_string(),
+            };
             if provision_templates::is_omit(&value) {
-                args.remove(&**name);
+                args.remove(&name);
             } else {
-                args.insert(name.to_string(), to_json(&value));
+                args.insert(name, to_json(&value));
             }
         }
         if let Some(free) = &task.args.free {

@@ -148,6 +148,7 @@ fn role(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, id: u64, in
         allow_duplicates: Some(flag("allow_duplicates", true)),
         public,
         validate: flag("rolespec_validate", true),
+        parents: task.common.role.iter().flat_map(|role| role.parents.iter().chain([role])).cloned().collect(),
         ..RoleUse::default()
     };
     let common = common(engine, task, include, diags);

@@ -93,12 +93,37 @@ impl ControlMachine {
         };
         let text = provision_system::text::bytes_to_text(&bytes);
         let options = FileOptions { search: path.parent().map(Path::to_owned).into_iter().collect(), ..FileOptions::default() };
+        let scope = match kwargs.get("template_vars") {
+            Some(vars) => &(Arc::new(With { vars: vars.clone(), below: scope.clone() }) as Arc<dyn Scope>),
+            None => scope,
+        };
         let rendered = templater.render_file(&path.to_string_lossy(), &text, scope, &options)?;
         let convert = kwargs.get("convert_data").is_some_and(Value::is_true);
         if convert && let Ok(json) = serde_json::from_str(&rendered) {
             return Ok(provision_templates::from_json(json));
         }
         Ok(Value::from(rendered))
+    }
+}
+
+/// `template_vars` over what is there.
+#[derive(Debug)]
+struct With {
+    vars: Value,
+    below: Arc<dyn Scope>,
+}
+
+impl Scope for With {
+    fn get(&self, name: &str) -> Result<Option<Value>, TemplateError> {
+        match self.vars.get_attr(name) {
+            Ok(value) if !value.is_undefined() => Ok(Some(value)),
+            _ => self.below.get(name),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let own = self.vars.try_iter().into_iter().flatten().map(|key| to_text(&key));
+        own.chain(self.below.names()).collect()
     }
 }
 

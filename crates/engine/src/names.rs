@@ -28,7 +28,13 @@ pub fn hosts_text(hosts: &Node) -> String {
 /// A task's name before templating: "role : name", or the action's name.
 pub fn task_name(task: &Task, name: Option<String>) -> String {
     let own = name.or_else(|| task.name.as_ref().and_then(|n| n.scalar_text()).map(|t| t.to_string()));
-    let own = own.filter(|n| !n.is_empty()).unwrap_or_else(|| task.action.name.to_string());
+    let own = own.filter(|n| !n.is_empty());
+    // An include of a role goes by that role, as it is written.
+    if own.is_none() && task.action.full.ends_with(".include_role") {
+        let role = task.args.get("name").or_else(|| task.args.get("role")).and_then(|n| n.scalar_text());
+        return format!("{} : {}", task.action.name, role.unwrap_or_default());
+    }
+    let own = own.unwrap_or_else(|| task.action.name.to_string());
     match &task.common.role {
         Some(role) => format!("{} : {own}", role.name),
         None => own,

@@ -45,11 +45,20 @@ pub fn node(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Resul
                 if provision_templates::is_omit(&value) {
                     continue;
                 }
-                pairs.push((self::node(key, scope, templater)?, value));
+                // Keys stay as they are written, as in Ansible.
+                pairs.push((literal(key), value));
             }
             provision_templates::mapping(pairs)
         }
     })
+}
+
+/// A key of a mapping.
+fn literal(node: &Node) -> Value {
+    match &node.value {
+        Yaml::Str(text) => Value::from(text.clone()),
+        _ => provision_templates::from_json(node.to_json()),
+    }
 }
 
 /// The node as JSON, as arguments travel.

@@ -558,7 +558,7 @@ impl Engine {
                 None => String::new(),
             };
             // Some mean all hosts at once: the first one's conditions count.
-            let whole = matches!(what.as_str(), "end_play" | "end_batch" | "clear_host_errors" | "refresh_inventory");
+            let whole = matches!(what.as_str(), "end_play" | "end_batch" | "clear_host_errors" | "clear_facts");
             let asked = if whole { &hosts[..1] } else { &hosts[..] };
             let info = names::info(self, task, Some(scope), TaskKind::Task);
             let mut due = Vec::new();
@@ -586,7 +586,7 @@ impl Engine {
                 "end_batch" => run.batch.iter().for_each(|host| host.state().ended = true),
                 "end_host" => due.iter().for_each(|host| host.state().ended = true),
                 "end_role" => due.iter().for_each(|host| host.state().left_role = true),
-                "clear_facts" => due.iter().for_each(|host| host.state().clear_facts()),
+                "clear_facts" => hosts.iter().for_each(|host| host.state().clear_facts()),
                 "clear_host_errors" => {
                     // They are back with the next play, not in this one.
                     for host in run.batch.iter().filter(|h| h.is_out()) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// The names that [`HostMagic`] answers.
 const NAMES: &[&str] = &[
-    "ansible_check_mode", "ansible_diff_mode", "ansible_forks", "ansible_inventory_sources", "ansible_limit",
+    "ansible_check_mode", "ansible_parent_role_names", "ansible_playbook_python", "ansible_diff_mode", "ansible_forks", "ansible_inventory_sources", "ansible_limit",
     "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_name", "ansible_play_role_names",
     "ansible_role_name", "ansible_role_names", "ansible_run_tags", "ansible_skip_tags", "ansible_verbosity",
     "ansible_version", "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
@@ -83,6 +83,15 @@ impl Magic for HostMagic {
                 names.into_iter().map(Value::from).collect()
             }
             "playbook_dir" => Value::from(play?.play.dir.to_string_lossy().as_ref()),
+            "ansible_parent_role_names" => {
+                let parents = &self.role.as_ref()?.parents;
+                if parents.is_empty() {
+                    return None;
+                }
+                parents.iter().rev().map(|role| Value::from(&*role.name)).collect()
+            }
+            // There is no Python here; inventories name it as the interpreter of localhost.
+            "ansible_playbook_python" => Value::from("/usr/bin/python3"),
             "role_name" | "ansible_role_name" => Value::from(&*self.role.as_ref()?.name),
             "role_path" => Value::from(self.role.as_ref()?.path.to_string_lossy().as_ref()),
             "ansible_check_mode" => Value::from(settings.check),

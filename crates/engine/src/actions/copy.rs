@@ -17,7 +17,13 @@ pub async fn run(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
     let remote = args.get("remote_src").and_then(render::truth).unwrap_or(false);
     if let Some(content) = args.get_mut("content") {
         if content.is_object() || content.is_array() {
-            *content = Value::String(content.to_string());
+            // As Python's json module writes it.
+            let scope = attempt.scope.with_values([("_content".into(), provision_templates::from_json(content.take()))]);
+            let scope: std::sync::Arc<dyn provision_templates::Scope> = scope;
+            match attempt.run.engine.templater.eval("_content | to_json", &scope) {
+                Ok(text) => *content = Value::String(provision_templates::to_text(&text)),
+                Err(error) => return Reply::fail(error.message.clone()),
+            }
         }
     } else if !remote && let Some(src) = args.get("src").map(render::plain) {
         let path = match find(attempt, "files", &src) {

@@ -47,7 +47,7 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
                     None => to_json(&value),
                 },
                 Err(error) => match &error.kind {
-                    ErrorKind::Undefined { .. } => Value::String("VARIABLE IS NOT DEFINED!".into()),
+                    ErrorKind::Undefined { .. } => Value::String(format!("<< error 1 - {} >>", error.message)),
                     ErrorKind::Unknown { reason } => Value::String(format!("unknown until applied: depends on {reason}")),
                     _ => {
                         let span = attempt.run.task.args.get("var").map_or(attempt.run.task.span, |node| node.span);
@@ -58,7 +58,9 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
             result.insert(name, value);
         }
         None => {
-            result.insert("msg".into(), parsed.msg.unwrap_or_else(|| "Hello world!".into()));
+            // A null that is given is shown as one.
+            let given = parsed.msg.or_else(|| args.get("msg").cloned());
+            result.insert("msg".into(), given.unwrap_or_else(|| "Hello world!".into()));
         }
     }
     result.insert("changed".into(), false.into());

@@ -15,8 +15,8 @@ pub struct GroupByArgs {
     #[arg(required)]
     pub key: String,
     /// Groups above it.
-    #[arg(refused = "parents is not supported yet")]
-    pub parents: (),
+    #[arg(default = "all")]
+    pub parents: Vec<String>,
 }
 
 pub fn group_by(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
@@ -28,15 +28,17 @@ pub fn group_by(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     let engine = &attempt.run.engine;
     let mut diags = Diagnostics::new();
     let host = attempt.run.host.name.clone();
+    let parents: Vec<String> = args.parents.iter().map(|name| name.replace(' ', "-")).collect();
+    let above: Vec<&str> = parents.iter().map(String::as_str).filter(|name| *name != "all").collect();
     let changed = engine.change_inventory(|inventory| {
-        inventory.add_to_group(&host, &group, &[], &engine.loader.sources, &mut diags)
+        inventory.add_to_group(&host, &group, &above, &engine.loader.sources, &mut diags)
     });
     if diags.has_errors() {
         return Reply::fail(provision_source::render(&diags, &engine.loader.sources, false, None));
     }
     let mut result = Map::new();
     result.insert("add_group".into(), group.into());
-    result.insert("parent_groups".into(), Value::Array(vec!["all".into()]));
+    result.insert("parent_groups".into(), parents.into());
     result.insert("changed".into(), changed.into());
     Reply::ok(result)
 }

@@ -24,12 +24,14 @@ pub struct IncludeVarsArgs {
     /// A regular expression that names of files from `dir` must match.
     #[arg(refused = "files_matching is not supported yet")]
     pub files_matching: (),
-    #[arg(refused = "ignore_files is not supported yet")]
-    pub ignore_files: (),
-    #[arg(refused = "depth is not supported yet")]
-    pub depth: (),
-    #[arg(refused = "ignore_unknown_extensions is not supported yet")]
-    pub ignore_unknown_extensions: (),
+    /// Names of files in `dir` to leave out.
+    pub ignore_files: Vec<String>,
+    /// How many levels of directories to go down; 0 for all.
+    #[arg(default = "0")]
+    pub depth: u32,
+    /// Leave out files with other endings instead of failing.
+    #[arg(default = "no")]
+    pub ignore_unknown_extensions: bool,
     #[arg(refused = "hash_behaviour is not supported yet")]
     pub hash_behaviour: (),
 }
@@ -50,7 +52,19 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
             }
         },
         (None, Some(dir)) => match dirs.find("vars", dir) {
-            Some(path) if path.is_dir() => files_below(&path, &args.extensions),
+            Some(path) if path.is_dir() => {
+                let mut files = Vec::new();
+                files_below(&path, args.depth.checked_sub(1), &mut files);
+                let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                files.retain(|path| !args.ignore_files.contains(&name(path)));
+                let known = |path: &Path| path.extension().is_some_and(|e| args.extensions.iter().any(|known| e == known.as_str()));
+                if let Some(path) = files.iter().find(|path| !known(path)).filter(|_| !args.ignore_unknown_extensions) {
+                    let endings = args.extensions.join(", ");
+                    return Reply::fail(format!("{} does not have a valid extension: {endings}", path.display()));
+                }
+                files.retain(|path| known(path));
+                files
+            }
             _ => return Reply::fail(format!("{dir} directory does not exist")),
         },
         (None, None) => return Reply::fail("include_vars needs `file` or `dir`"),
@@ -82,16 +96,15 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     Reply::ok(result)
 }
 
-fn files_below(dir: &Path, extensions: &[String]) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+/// Files of a directory and, `depth` levels further down (None: all), of those below it, by name.
+fn files_below(dir: &Path, depth: Option<u32>, files: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     entries.sort();
     for path in entries {
-        if path.is_dir() {
-            files.extend(files_below(&path, extensions));
-        } else if path.extension().is_some_and(|e| extensions.iter().any(|known| e == known.as_str())) {
+        if !path.is_dir() {
             files.push(path);
+        } else if depth != Some(0) {
+            files_below(&path, depth.map(|depth| depth - 1), files);
         }
     }
-    files
 }

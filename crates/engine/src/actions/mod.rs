@@ -41,6 +41,7 @@ const ACTIONS: &[Action] = &[
     Action { raw: &["that"], ..action("ansible.builtin.assert", Some(assert::AssertArgs::SPEC)) },
     Action { raw: &["var"], ..action("ansible.builtin.debug", Some(debug::DebugArgs::SPEC)) },
     action("ansible.builtin.fail", Some(fail::FailArgs::SPEC)),
+    action("ansible.builtin.gather_facts", None),
     action("ansible.builtin.group_by", Some(groups::GroupByArgs::SPEC)),
     action("ansible.builtin.import_role", Some(IncludeRoleArgs::SPEC)),
     action("ansible.builtin.import_tasks", Some(IncludeTasksArgs::SPEC)),
@@ -159,7 +160,8 @@ pub async fn perform(attempt: &mut Attempt<'_>, args: Map<String, Value>) -> Rep
         "raw" => raw::run(attempt, &args).await,
         "script" => script::run(attempt, args).await,
         "set_fact" => set_fact::run(args),
-        "setup" => agent::setup(attempt, args).await,
+        // Which options there are `setup` says.
+        "gather_facts" | "setup" => agent::setup(attempt, args).await,
         "template" => template::run(attempt, args).await,
         "validate_argument_spec" => validate_argument_spec::run(attempt, &args),
         "wait_for_connection" => wait_for_connection::run(attempt, &args).await,

@@ -45,6 +45,8 @@ pub struct Loader {
     render: Box<StaticRender>,
     parsed: std::sync::Mutex<HashMap<PathBuf, Arc<Node>>>,
     handlers: std::sync::Mutex<Vec<Arc<crate::model::Task>>>,
+    /// Those of the play that is being read: its imports may use them.
+    play_vars: std::sync::Mutex<Arc<Vars>>,
     next_id: AtomicU64,
     depth: AtomicU64,
 }
@@ -61,6 +63,7 @@ impl Loader {
             render,
             parsed: std::sync::Mutex::default(),
             handlers: std::sync::Mutex::default(),
+            play_vars: std::sync::Mutex::default(),
             next_id: AtomicU64::new(1),
             depth: AtomicU64::new(0),
         }
@@ -69,7 +72,7 @@ impl Loader {
     /// A playbook with everything it imports.
     pub fn playbook(&self, path: &Path, diags: &mut Diagnostics) -> Playbook {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Playbook { plays: self.plays(&path, diags), path }
+        Playbook { plays: self.plays(&path, &play::Import::default(), diags), path }
     }
 
     /// The items of a task file for `include_tasks`, under what the include hands down.
@@ -173,7 +176,9 @@ impl Loader {
         if !provision_templates::is_template(&text) {
             return Some(text.to_string());
         }
-        match (self.render)(&text, layers) {
+        let play = self.play_vars.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let layers: Vec<Arc<Vars>> = std::iter::once(play).chain(layers.iter().cloned()).collect();
+        match (self.render)(&text, &layers) {
             Ok(text) => Some(text),
             Err(why) => {
                 diags.push(

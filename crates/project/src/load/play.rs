@@ -2,16 +2,23 @@
 
 use super::fields::{COMMON, PLAY, list, list_of, unknown_keys};
 use super::{Loader, roles_of, valid_name};
-use crate::model::{Common, Dirs, Item, Play, Prompt, Task};
+use crate::model::{Common, Dirs, Item, Play, Prompt, Task, Vars};
 use provision_source::{Diagnostic, Diagnostics, Mapping, Node, Yaml};
 use std::path::Path;
 use std::sync::Arc;
 
 const PROMPT: &[&str] = &["name", "prompt", "default", "private", "confirm", "encrypt", "salt", "salt_size", "unsafe"];
 
+/// What `import_playbook` hands down to the plays.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Import {
+    vars: Vars,
+    common: Arc<Common>,
+}
+
 impl Loader {
     /// The plays of a file, imported playbooks in their places.
-    pub(super) fn plays(&self, path: &Path, diags: &mut Diagnostics) -> Vec<Arc<Play>> {
+    pub(super) fn plays(&self, path: &Path, from: &Import, diags: &mut Diagnostics) -> Vec<Arc<Play>> {
         let Some(node) = self.document(path, diags) else { return Vec::new() };
         let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
         let mut plays = Vec::new();
@@ -25,8 +32,8 @@ impl Loader {
                     };
                     let import = map.entry("import_playbook").or_else(|| map.entry("ansible.builtin.import_playbook"));
                     match import {
-                        Some((_, file)) => plays.extend(self.import_playbook(file, map, &dir, diags)),
-                        None => plays.extend(self.play(entry, map, &dir, diags).map(Arc::new)),
+                        Some((_, file)) => plays.extend(self.import_playbook(file, map, &dir, from, diags)),
+                        None => plays.extend(self.play(entry, map, &dir, from, diags).map(Arc::new)),
                     }
                 }
             }
@@ -41,23 +48,36 @@ impl Loader {
         plays
     }
 
-    fn import_playbook(&self, file: &Node, map: &Mapping, dir: &Path, diags: &mut Diagnostics) -> Vec<Arc<Play>> {
+    fn import_playbook(&self, file: &Node, map: &Mapping, dir: &Path, from: &Import, diags: &mut Diagnostics) -> Vec<Arc<Play>> {
         for key in map.keys() {
             let name = key.scalar_text().unwrap_or_default();
-            if !["import_playbook", "ansible.builtin.import_playbook", "name"].contains(&&*name) {
-                diags.push(Diagnostic::error(format!("`{name}` on import_playbook is not supported yet")).at(key.span, "remove it"));
+            if !["import_playbook", "ansible.builtin.import_playbook", "name", "vars", "when", "tags"].contains(&&*name) {
+                diags.push(Diagnostic::error(format!("`{name}` is no keyword of import_playbook")).at(key.span, "not known here"));
             }
         }
-        let Some(name) = self.static_text(file, "the playbook to import", &[], diags) else { return Vec::new() };
+        let mut below = from.clone();
+        if let Some(vars) = map.get("vars") {
+            // The outermost import wins.
+            let mut vars = self.vars(vars, diags);
+            vars.extend(from.vars.clone());
+            below.vars = vars;
+        }
+        let keywords: Mapping = map
+            .iter()
+            .filter(|(key, _)| key.as_str().is_some_and(|name| ["when", "tags"].contains(&name)))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        below.common = self.inherit(&from.common, &keywords, diags);
+        let Some(name) = self.static_text(file, "the playbook to import", &[Arc::new(below.vars.clone())], diags) else { return Vec::new() };
         let path = dir.join(&name);
         if !path.is_file() {
             diags.push(super::task::missing_file("playbook", &name, file.span, &[path]));
             return Vec::new();
         }
-        self.deeper(file.span, diags, |this, diags| this.plays(&path, diags))
+        self.deeper(file.span, diags, |this, diags| this.plays(&path, &below, diags))
     }
 
-    fn play(&self, node: &Node, map: &Mapping, dir: &Path, diags: &mut Diagnostics) -> Option<Play> {
+    fn play(&self, node: &Node, map: &Mapping, dir: &Path, from: &Import, diags: &mut Diagnostics) -> Option<Play> {
         unknown_keys(map, "a play", &[PLAY, COMMON], diags);
         let Some(hosts) = map.get("hosts") else {
             let mut error = Diagnostic::error("a play needs `hosts`").at(node.span, "no hosts are named");
@@ -67,11 +87,13 @@ impl Loader {
             diags.push(error);
             return None;
         };
-        let vars = map.get("vars").map(|vars| self.vars(vars, diags)).unwrap_or_default();
+        let mut vars = map.get("vars").map(|vars| self.vars(vars, diags)).unwrap_or_default();
+        vars.extend(from.vars.clone());
         let vars = Arc::new(vars);
+        *self.play_vars.lock().unwrap_or_else(|e| e.into_inner()) = vars.clone();
         // The play's vars are a level of their own; tasks do not inherit them as theirs.
         let without_vars: Mapping = map.iter().filter(|(k, _)| k.as_str() != Some("vars")).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let mut common = (*self.inherit(&Arc::new(Common::default()), &without_vars, diags)).clone();
+        let mut common = (*self.inherit(&from.common, &without_vars, diags)).clone();
         if common.remote_user.is_none() {
             common.remote_user = map.get("user").cloned();
         }

@@ -283,7 +283,7 @@ impl Loader {
 fn role_key(path: &Path, wanted: &RoleUse, common: &Common) -> String {
     let json = |nodes: &[Node]| nodes.iter().map(|n| n.to_json().to_string()).collect::<Vec<_>>().join(",");
     let params: Vec<String> = wanted.params.iter().map(|(k, v)| format!("{k}={}", v.to_json())).collect();
-    let vars: Vec<String> = common.vars.iter().flat_map(|l| l.iter()).map(|(k, v)| format!("{k}={}", v.to_json())).collect();
+    let vars: Vec<String> = common.vars.iter().chain(&common.params).flat_map(|l| l.iter()).map(|(k, v)| format!("{k}={}", v.to_json())).collect();
     format!(
         "{}|{:?}|{:?}|{}|{}|{}|{}",
         path.display(),

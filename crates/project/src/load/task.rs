@@ -258,7 +258,8 @@ impl Loader {
             vars_from: text("vars_from"),
             defaults_from: text("defaults_from"),
             handlers_from: text("handlers_from"),
-            allow_duplicates: args.get("allow_duplicates").and_then(Node::as_bool),
+            allow_duplicates: Some(args.get("allow_duplicates").and_then(Node::as_bool).unwrap_or(true)),
+            parents: common.role.iter().flat_map(|role| role.parents.iter().chain([role])).cloned().collect(),
             public: true,
             validate: args.get("rolespec_validate").and_then(Node::as_bool).unwrap_or(true),
             ..RoleUse::default()
