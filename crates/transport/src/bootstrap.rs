@@ -22,15 +22,16 @@ pub fn script(hash: &str) -> String {
         concat!(
             // What the agent makes has the modes that the user's own mask gives; only its cache is closed to others.
             "m=$(umask); umask 077; a=agent-{hash}; u=$(id -u); ",
-            // Ours, no link, closed to others; made if it is not there.
-            "ok() {{ d=$1; if [ ! -d \"$d\" ]; then mkdir -p \"$d\" 2>/dev/null || return 1; fi; ",
-            "[ ! -L \"$d\" ] && [ -O \"$d\" ] && chmod 700 \"$d\" 2>/dev/null; }}; ",
+            // Ours, no link, closed to others.
+            "ok() {{ [ -d \"$1\" ] && [ ! -L \"$1\" ] && [ -O \"$1\" ] && chmod 700 \"$1\" 2>/dev/null; }}; ",
             "dirs() {{ [ -n \"$HOME\" ] && [ -d \"$HOME\" ] && [ -O \"$HOME\" ] && $1 \"$HOME/.cache/provision\"; ",
             "for t in /run/user/$u /var/tmp /tmp /dev/shm; do [ -d $t ] && $1 \"$t/provision-$u\"; done; }}; ",
             "try() {{ ok \"$1\" && [ -x \"$1/$a\" ] && \"$1/$a\" --probe </dev/null 2>/dev/null && umask \"$m\" && exec \"$1/$a\"; }}; ",
-            // `put`: a directory from which programs may be run takes the agent.
-            "probe() {{ [ -n \"$p\" ] && return; ok \"$1\" || return; f=\"$1/.probe-$$\"; ",
-            "printf \"#!/bin/sh\\nexit 0\\n\" >\"$f\" 2>/dev/null && chmod 700 \"$f\" && \"$f\" 2>/dev/null && p=$1; rm -f \"$f\"; }}; ",
+            // The first directory from which programs may be run takes the agent; one that we made and cannot use is taken away.
+            "probe() {{ [ -n \"$p\" ] && return; c=; if [ ! -d \"$1\" ]; then mkdir -p \"$1\" 2>/dev/null || return; c=1; fi; ",
+            "if ok \"$1\"; then f=\"$1/.probe-$$\"; ",
+            "printf \"#!/bin/sh\\nexit 0\\n\" >\"$f\" 2>/dev/null && chmod 700 \"$f\" && \"$f\" 2>/dev/null && p=$1; rm -f \"$f\"; fi; ",
+            "[ -n \"$p\" ] || [ -z \"$c\" ] || rmdir \"$1\" 2>/dev/null; }}; ",
             "dirs try; p=; dirs probe; ",
             "if [ -z \"$p\" ]; then printf \"\\001provision-fail no directory of this user can hold a program and run it (noexec, full or not writable)\\002\"; exit 3; fi; ",
             "printf \"\\001provision-need %s %s\\002\" \"$(uname -m)\" \"$(uname -s)\"; ",
@@ -102,6 +103,16 @@ mod tests {
             let said = start(home.path(), agent);
             assert!(said.ends_with(&*String::from_utf8_lossy(&ours.stdout)), "{said:?}");
         }
+    }
+
+    #[test]
+    fn looking_for_the_agent_leaves_no_directories() {
+        let home = tempfile::tempdir().unwrap();
+        start(home.path(), b"#!/bin/sh\nexit 0\n");
+        let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(home.path()).unwrap());
+        assert!(home.path().join(".cache/provision").is_dir());
+        let elsewhere = format!("/dev/shm/provision-{uid}");
+        assert!(!std::path::Path::new(&elsewhere).exists(), "only the directory that is used is made");
     }
 
     #[test]
