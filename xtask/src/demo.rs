@@ -87,7 +87,8 @@ fn step(text: &str) {
     say::note(format_args!("\n==> {text}"));
 }
 
-fn release_binary() -> Result<PathBuf> {
+/// Builds `provision` as users get it. Returns where it is.
+pub fn release_binary() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = bins::workspace();
     let status = Command::new(cargo)

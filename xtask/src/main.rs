@@ -1,5 +1,6 @@
 //! `cargo xtask`: the chores of this repository. One file per subcommand.
 
+mod bench;
 mod ci_setup;
 mod demo;
 mod fleet;
@@ -25,6 +26,8 @@ enum Task {
     Tools(tools::Args),
     /// Install the cargo tools that `make test` calls
     CiSetup,
+    /// Compare with Ansible, pyinfra and a shell script on converged hosts, into docs/BENCHMARKS.md
+    Bench(bench::Args),
     /// Make a TLS reverse proxy out of a fresh host, and show that it is one
     Demo,
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Task::Fleet(args) => fleet::run(args),
         Task::Tools(args) => tools::run(&args),
         Task::CiSetup => ci_setup::run(),
+        Task::Bench(args) => bench::run(&args),
         Task::Demo => demo::run(),
     };
     match done {
