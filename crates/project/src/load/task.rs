@@ -88,6 +88,7 @@ impl Loader {
         match known.full {
             "ansible.builtin.import_tasks" => return self.import_tasks(map, &args, &common, dirs, handlers, items, diags),
             "ansible.builtin.import_role" => return self.import_role(map, &args, &common, dirs, items, diags),
+            "ansible.builtin.meta" => meta(&args, action_span, diags),
             _ => self.check_arguments(known, &args, action_span, diags),
         }
         if let Some((key, value)) = map.entry("async")
@@ -279,6 +280,27 @@ fn no_loop(map: &Mapping, import: &str, include: &str, diags: &mut Diagnostics) 
                 .help(format!("use {include}")),
         );
     }
+}
+
+/// What `meta` can be told.
+const META: &[&str] = &[
+    "clear_facts", "clear_host_errors", "end_batch", "end_host", "end_play", "flush_handlers", "noop", "reset_connection",
+];
+
+fn meta(args: &TaskArgs, span: Span, diags: &mut Diagnostics) {
+    let Some(node) = args.free.as_ref() else {
+        diags.push(Diagnostic::error("meta needs to be told what to do").at(span, "nothing stands here"));
+        return;
+    };
+    let text = node.scalar_text().unwrap_or_default();
+    if META.contains(&text.trim()) || provision_templates::is_template(&text) {
+        return;
+    }
+    let title = match ["refresh_inventory", "end_role"].contains(&text.trim()) {
+        true => format!("`meta: {text}` is not supported yet"),
+        false => format!("there is no `meta: {text}`"),
+    };
+    diags.push(Diagnostic::error(title).at(node.span, "not known").did_you_mean(nearest(&text, META.iter().copied())));
 }
 
 /// An error naming where a file was looked for.
