@@ -459,6 +459,9 @@ impl TaskRun {
                 continue;
             }
             let value = render::node(node, &attempt.dynamic, templater)?;
+            if let Some(reason) = render::unknown_in(&value) {
+                return Err(RenderError::at(provision_templates::TemplateError::unknown(reason), node));
+            }
             // `set_fact` may make up its names.
             let name = match provision_templates::is_template(name) {
                 true => render::text(&Node::str(name.clone()).at(node.span), &attempt.dynamic, templater)?,
@@ -646,6 +649,11 @@ impl TaskRun {
             result.insert("skip_reason".into(), format!("depends on {reason}, which is unknown until applied").into());
             let mut reply = Reply::skip(result);
             reply.unknown = Some(reason.clone());
+            if self.task.action.full.ends_with(".set_fact") {
+                // Not undefined: what uses it depends on the same thing.
+                let names = self.task.args.named.iter().map(|(name, _, _)| name.to_string());
+                reply.set = names.map(|name| (name, unknown_value(reason.clone()))).collect();
+            }
             return reply;
         }
         let mut reply = Reply::fail(self.message(error));

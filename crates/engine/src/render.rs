@@ -101,3 +101,17 @@ pub fn plain(value: &serde_json::Value) -> String {
         other => other.to_string(),
     }
 }
+
+/// Why a value cannot be known in a dry run, when it or something in it cannot.
+pub fn unknown_in(value: &Value) -> Option<String> {
+    if let Some(reason) = provision_templates::is_unknown(value) {
+        return Some(reason);
+    }
+    match value.kind() {
+        minijinja::value::ValueKind::Seq => value.try_iter().ok()?.find_map(|item| unknown_in(&item)),
+        minijinja::value::ValueKind::Map => {
+            value.try_iter().ok()?.find_map(|key| value.get_item(&key).ok().and_then(|item| unknown_in(&item)))
+        }
+        _ => None,
+    }
+}
