@@ -26,7 +26,7 @@ pub fn script(hash: &str) -> String {
             "ok() {{ [ -d \"$1\" ] && [ ! -L \"$1\" ] && [ -O \"$1\" ] && chmod 700 \"$1\" 2>/dev/null; }}; ",
             "dirs() {{ [ -n \"$HOME\" ] && [ -d \"$HOME\" ] && [ -O \"$HOME\" ] && $1 \"$HOME/.cache/provision\"; ",
             "for t in /run/user/$u /var/tmp /tmp /dev/shm; do [ -d $t ] && $1 \"$t/provision-$u\"; done; }}; ",
-            "try() {{ ok \"$1\" && [ -x \"$1/$a\" ] && \"$1/$a\" --probe </dev/null 2>/dev/null && umask \"$m\" && exec \"$1/$a\"; }}; ",
+            "try() {{ ok \"$1\" && [ -x \"$1/$a\" ] && [ \"$(\"$1/$a\" --probe </dev/null 2>/dev/null)\" = ready ] && umask \"$m\" && exec \"$1/$a\"; }}; ",
             // The first directory from which programs may be run takes the agent; one that we made and cannot use is taken away.
             "probe() {{ [ -n \"$p\" ] && return; c=; if [ ! -d \"$1\" ]; then mkdir -p \"$1\" 2>/dev/null || return; c=1; fi; ",
             "if ok \"$1\"; then f=\"$1/.probe-$$\"; ",
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn asks_once_then_runs_what_it_has() {
         let home = tempfile::tempdir().unwrap();
-        let agent = b"#!/bin/sh\n[ \"$1\" = --probe ] && exit 0\nprintf 'runs:'\ncat\n";
+        let agent = b"#!/bin/sh\n[ \"$1\" = --probe ] && exec echo ready\nprintf 'runs:'\ncat\n";
         let first = start(home.path(), agent);
         assert!(first.starts_with("\u{1}provision-need "), "{first:?}");
         assert!(first.ends_with("\u{2}runs:rest"), "{first:?}");
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_agent_has_the_mask_of_its_user() {
         let home = tempfile::tempdir().unwrap();
-        let agent = b"#!/bin/sh\n[ \"$1\" = --probe ] || umask\n";
+        let agent = b"#!/bin/sh\n[ \"$1\" = --probe ] && echo ready || umask\n";
         let ours = Command::new("sh").args(["-c", "umask"]).output().unwrap();
         for _ in ["sent", "cached"] {
             let said = start(home.path(), agent);

@@ -47,20 +47,21 @@ impl Connections {
 
     async fn session(&self, target: &Target) -> Result<Arc<Session>, LinkError> {
         let cell = slot(&self.sessions, target, |session| !session.is_closed());
-        let open = || async {
-            let session = self.client.connect(&options(target)).await.map_err(|error| {
-                let text = format!("Failed to connect to the host via ssh: {error}");
-                LinkError::Unreachable(text)
-            })?;
-            Ok(Arc::new(session))
-        };
-        cell.get_or_try_init(open).await.cloned()
+        cell.get_or_try_init(|| self.connect(target)).await.cloned()
     }
 
-    /// Starts a command line on the target.
-    async fn start(&self, target: &Target, line: &str) -> Result<(Ends, Exit), LinkError> {
+    async fn connect(&self, target: &Target) -> Result<Arc<Session>, LinkError> {
+        let session = self.client.connect(&options(target)).await;
+        session.map(Arc::new).map_err(|error| {
+            LinkError::Unreachable(format!("Failed to connect to the host via ssh: {error}"))
+        })
+    }
+
+    /// Starts a command line on the target. `ends_itself`: on this machine it is not killed when nobody waits for it, since it
+    /// ends with its input (and what it has started with it).
+    async fn start(&self, target: &Target, line: &str, ends_itself: bool) -> Result<(Ends, Exit), LinkError> {
         if target.connection == "local" {
-            return local(line);
+            return local(line, !ends_itself);
         }
         if target.connection != "ssh" {
             return Err(LinkError::Failed(format!(
@@ -68,8 +69,16 @@ impl Connections {
                 target.connection
             )));
         }
-        let session = self.session(target).await?;
-        let channel = session.exec(line).await.map_err(|e| LinkError::Lost(e.to_string()))?;
+        let mut session = self.session(target).await?;
+        let channel = match session.exec(line).await {
+            // sshd's MaxSessions: a connection of its own then, as ssh makes one.
+            Err(ssh::SshError::Protocol { .. }) => {
+                session = self.connect(target).await?;
+                session.exec(line).await
+            }
+            channel => channel,
+        };
+        let channel = channel.map_err(|e| LinkError::Lost(e.to_string()))?;
         let ends = Ends {
             stdin: Box::new(channel.stdin),
             stdout: Box::new(channel.stdout),
@@ -88,7 +97,7 @@ impl Connections {
             }
             None => (bootstrap::plain(embedded::EMBEDDED.hash), None),
         };
-        let (ends, exit) = self.start(target, &line).await?;
+        let (ends, exit) = self.start(target, &line, true).await?;
         let link = Link::start(&target.host, ends, prompt).await?;
         // The status is of no interest once the agent speaks; the stream's end says it is over.
         drop(exit);
@@ -133,7 +142,7 @@ impl Transport for Connections {
                     ));
                 }
             };
-            let (ends, exit) = self.start(target, &line).await?;
+            let (ends, exit) = self.start(target, &line, false).await?;
             drop(ends.stdin);
             let (stdout, stderr) = tokio::join!(
                 drain(ends.stdout, Stream::Stdout, &output),
@@ -200,14 +209,16 @@ impl Exit {
 }
 
 /// The command line by this machine's `sh`.
-fn local(line: &str) -> Result<(Ends, Exit), LinkError> {
+fn local(line: &str, kill_on_drop: bool) -> Result<(Ends, Exit), LinkError> {
     let failed = |why: &str| LinkError::Failed(format!("cannot run sh on this machine: {why}"));
     let mut child = tokio::process::Command::new("/bin/sh")
         .args(["-c", line])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
+        .kill_on_drop(kill_on_drop)
+        // Ctrl-C at the terminal is for us: the task in flight is to end in order.
+        .process_group(0)
         .spawn()
         .map_err(|e| failed(&e.to_string()))?;
     let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.stderr.take());

@@ -147,6 +147,7 @@ impl Loader {
             dir: dir.to_owned(),
         };
         self.check_notify(&play, diags);
+        strategy(&play, diags);
         Some(play)
     }
 
@@ -260,5 +261,18 @@ pub fn all_tasks(items: &[Item], found: &mut Vec<Arc<Task>>) {
                 }
             }
         }
+    }
+}
+
+/// Hosts always wait for each other after each task: what `linear` says, and what a play that asks for more freedom survives.
+fn strategy(play: &Play, diags: &mut Diagnostics) {
+    let Some((node, name)) = play.strategy.as_ref().and_then(|node| Some((node, node.as_str()?))) else { return };
+    match name.rsplit('.').next().unwrap_or(name) {
+        "linear" => {}
+        "free" | "host_pinned" => diags.push(
+            Diagnostic::warning(format!("the strategy `{name}` is not supported yet"))
+                .at(node.span, "run as `linear`: hosts wait for each other after each task"),
+        ),
+        _ => diags.push(Diagnostic::error(format!("the strategy `{name}` is not supported")).at(node.span, "there is `linear`")),
     }
 }
