@@ -7,6 +7,7 @@ mod tool;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
@@ -25,6 +26,9 @@ pub struct Args {
     /// How often each cell is measured, after one run that is not counted
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
+    /// Seconds; a tool whose first run takes longer is not run again, and that run is its number
+    #[arg(long, default_value_t = 60)]
+    patience: u64,
     /// Only these jobs and tools (commas; may be given several times); prints, and leaves docs/ alone
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -36,9 +40,8 @@ pub struct Args {
     keep: bool,
 }
 
-/// A run longer than this, in seconds, is slow: it is measured less often.
-pub const SLOW: f64 = 30.0;
-pub const RUNS_IF_SLOW: u16 = 3;
+/// How often something is measured whose runs take more than a third of the patience there is.
+const RUNS_IF_SLOW: u16 = 3;
 
 /// What is to be done on the hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,10 +93,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                 .filter(|t| chosen.contains(t))
                 .map(|&tool| Cell { job, tool, hosts })
                 .collect();
-            samples.extend(one_row(&stage, &cells, args.runs)?);
+            samples.extend(one_row(&stage, &cells, args.runs, Duration::from_secs(args.patience))?);
         }
     }
-    let facts = report::Facts::gather(&stage, before, measure::load()?, args.runs)?;
+    let facts = report::Facts::gather(&stage, before, measure::load()?, args.runs, args.patience)?;
     let text = report::markdown(&facts, &stage, &samples, &sizes)?;
     if args.only.is_empty() {
         let docs = bins::workspace().join("docs");
@@ -113,7 +116,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// One job on one number of hosts: every tool once, and again, so that what the machine does besides hits all of them.
-fn one_row(stage: &Stage, cells: &[Cell], runs: u16) -> Result<Vec<Sample>> {
+fn one_row(stage: &Stage, cells: &[Cell], runs: u16, patience: Duration) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     let Some(first) = cells.first() else { return Ok(samples) };
     say::note(format_args!("{} on {} host(s): converging", first.job.name(), first.hosts));
@@ -121,12 +124,25 @@ fn one_row(stage: &Stage, cells: &[Cell], runs: u16) -> Result<Vec<Sample>> {
     let mut planned = Vec::new();
     for cell in cells {
         // Not counted: agents are pushed, bytecode is compiled, caches are filled.
+        let start = Instant::now();
         let warm = measure::sample(stage, *cell, 0)?;
         if let Some(error) = &warm.error {
             say::note(format_args!("warming up {}: {error}", cell.tool.name()));
         }
-        let slow = warm.seconds.is_none_or(|s| s > SLOW);
-        planned.push((*cell, if slow { runs.min(RUNS_IF_SLOW) } else { runs }));
+        let took = start.elapsed();
+        if took > patience {
+            samples.push(measure::Sample { run: 1, ..warm });
+            say::note(format_args!(
+                "   1 {:10} {:.1} s, which is enough",
+                cell.tool.name(),
+                took.as_secs_f32()
+            ));
+        } else {
+            planned.push((
+                *cell,
+                if took * RUNS_IF_SLOW.into() > patience { runs.min(RUNS_IF_SLOW) } else { runs },
+            ));
+        }
     }
     for run in 1..=runs {
         for (cell, _) in planned.iter().filter(|(_, most)| run <= *most) {

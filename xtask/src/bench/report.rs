@@ -6,10 +6,10 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use provision_testkit::bins;
 
+use super::Job;
 use super::measure::{Cell, Sample, spread};
 use super::stage::{self, Stage};
 use super::tool::Tool;
-use super::{Job, SLOW};
 
 /// What the numbers depend on.
 pub struct Facts {
@@ -20,11 +20,12 @@ pub struct Facts {
     /// Of the machine, over a minute, before and after.
     load: (f64, f64),
     runs: u16,
+    patience: u64,
     versions: Vec<(&'static str, String)>,
 }
 
 impl Facts {
-    pub fn gather(stage: &Stage, before: f64, after: f64, runs: u16) -> Result<Facts> {
+    pub fn gather(stage: &Stage, before: f64, after: f64, runs: u16, patience: u64) -> Result<Facts> {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
         let model = cpuinfo.lines().find_map(|l| l.strip_prefix("model name")?.split(": ").nth(1));
         let first = |line: String| said(&line).map(|text| text.lines().next().unwrap_or_default().to_owned());
@@ -35,6 +36,7 @@ impl Facts {
             processors: std::thread::available_parallelism()?.get(),
             load: (before, after),
             runs,
+            patience,
             versions: vec![
                 ("provision", first(format!("{} --version", stage.provision.display()))? + &revision()?),
                 ("ansible", first(format!("{}/ansible-playbook --version", stage.oracles.display()))?),
@@ -53,10 +55,11 @@ pub fn markdown(facts: &Facts, stage: &Stage, samples: &[Sample], sizes: &[u8]) 
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`; every run is in [benchmarks/converged.csv](benchmarks/converged.csv).\n\n\
          Wall seconds of jobs that are converged already: median (least–most) of {} runs, after one that is not \
-         counted (n is given where a tool whose runs take over {SLOW} s was measured less often). The tools take turns (one run of each, then again) on the same hosts, with output to files. A run \
+         counted; n is given where it is less: a tool whose first run takes over {} s is not run again, and one that \
+         takes over a third of that is run three times. The tools take turns (one run of each, then again) on the same hosts, with output to files. A run \
          that fails or changes anything is thrown out and makes the command fail. Everyone begins without a connection; \
          the agent of provision is on the hosts already.\n\n",
-        facts.runs
+        facts.runs, facts.patience
     )?;
     let headers: Vec<String> =
         sizes.iter().map(|n| format!("{n} host{}", if *n == 1 { "" } else { "s" })).collect();
@@ -76,6 +79,11 @@ pub fn markdown(facts: &Facts, stage: &Stage, samples: &[Sample], sizes: &[u8]) 
             let cells: Vec<String> =
                 sizes.iter().map(|&hosts| shown(samples, Cell { job, tool, hosts }, facts.runs)).collect();
             writeln!(text, "| {} | {} |", label(tool), cells.join(" | "))?;
+        }
+        for &hosts in sizes {
+            if let Some(line) = relation(samples, job, hosts) {
+                write!(text, "\n{line}\n")?;
+            }
         }
         text.push('\n');
     }
@@ -135,6 +143,21 @@ fn shown(samples: &[Sample], cell: Cell, runs: u16) -> String {
         None if ours.is_empty() => "–".into(),
         None => "all thrown out".into(),
     }
+}
+
+/// How many times as long as provision the others take.
+fn relation(samples: &[Sample], job: Job, hosts: u8) -> Option<String> {
+    let median = |tool| {
+        let cell = Cell { job, tool, hosts };
+        Some(spread(&samples.iter().filter(|s| s.cell == cell).collect::<Vec<_>>())?.0)
+    };
+    let ours = median(Tool::Provision)?;
+    let others = job.tools().iter().filter(|t| **t != Tool::Provision);
+    let factors: Vec<String> =
+        others.filter_map(|&t| Some(format!("{} {:.1} ×", t.name(), median(t)? / ours))).collect();
+    let plural = if hosts == 1 { "" } else { "s" };
+    (!factors.is_empty())
+        .then(|| format!("{hosts} host{plural}, times as long as provision: {}.", factors.join(", ")))
 }
 
 /// A machine that does other things measures those as well, and the reader is to know.
