@@ -3,7 +3,7 @@
 use crate::vars::{Layer, TaskScope};
 use provision_project::inventory::Inventory;
 use provision_project::load::{StaticRender, all_tasks};
-use provision_project::{Loader, Playbook, Task, Vars};
+use provision_project::{Loader, Play, Playbook, Task, Vars};
 use provision_source::{Diagnostic, Diagnostics, Node, Span, Yaml};
 use provision_templates::{Kind, Scope, Templater};
 use std::sync::Arc;
@@ -19,10 +19,11 @@ pub fn static_render(templater: Arc<Templater>, extra: Arc<Vars>) -> Box<StaticR
     })
 }
 
-/// Template syntax of every value and condition, and files that must be there.
-pub fn templates(playbooks: &[Playbook], templater: &Templater, loader: &Loader, _inventory: &Inventory, _extra: &Vars, diags: &mut Diagnostics) {
+/// Template syntax of every value and condition, lookups, names, and files that must be there.
+pub fn templates(playbooks: &[Playbook], templater: &Templater, loader: &Loader, inventory: &Inventory, extra: &Vars, diags: &mut Diagnostics) {
     let mut check = Check { templater, loader, diags };
     for play in playbooks.iter().flat_map(|p| &p.plays) {
+        check.play(play);
         check.vars(&play.vars);
         let mut tasks = Vec::new();
         for items in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
@@ -36,7 +37,18 @@ pub fn templates(playbooks: &[Playbook], templater: &Templater, loader: &Loader,
             check.task(task);
         }
     }
+    if !diags.has_errors() {
+        crate::undefined::check(playbooks, templater, loader, inventory, extra, diags);
+    }
 }
+
+/// The node's elements; a single value is one.
+pub fn list(node: &Node) -> Vec<Node> {
+    node.as_seq().map_or_else(|| vec![node.clone()], <[Node]>::to_vec)
+}
+
+/// Orders of hosts; the last is not done.
+const ORDERS: &[&str] = &["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle"];
 
 struct Check<'a> {
     templater: &'a Templater,
@@ -45,6 +57,25 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// Keywords of a play with few values.
+    fn play(&mut self, play: &Play) {
+        let plain = |node: &Option<Node>| {
+            node.as_ref().and_then(|n| Some((n.as_str()?.to_owned(), n.span))).filter(|(t, _)| !provision_templates::is_template(t))
+        };
+        if let Some((name, span)) = plain(&play.order)
+            && (!ORDERS.contains(&name.as_str()) || name == "shuffle")
+        {
+            let error = Diagnostic::error(format!("order `{name}` is not supported")).at(span, "not known here");
+            self.diags.push(error.did_you_mean(provision_source::nearest(&name, ORDERS[..4].iter().copied())));
+        }
+    }
+
+    fn lookup(&mut self, name: &str, span: Span) {
+        if !crate::lookups::exists(self.templater, name) {
+            self.diags.push(Diagnostic::error(format!("there is no lookup `{name}`")).at(span, "not known or not supported yet"));
+        }
+    }
+
     fn vars(&mut self, vars: &Vars) {
         vars.values().for_each(|node| self.text(node));
     }
@@ -60,6 +91,9 @@ impl Check<'_> {
         }
         task.args.free.iter().chain(&task.args.whole).chain(&task.name).for_each(|node| self.text(node));
         task.looping.iter().for_each(|l| self.text(&l.items));
+        if let Some((lookup, items)) = task.looping.as_ref().and_then(|l| Some((l.lookup.as_ref()?, &l.items))) {
+            self.lookup(lookup, items.span);
+        }
         let common = &task.common;
         let conditions = common.when.iter().chain(&task.until).chain(&task.changed_when).chain(&task.failed_when);
         conditions.for_each(|node| self.expression(node));
@@ -129,6 +163,10 @@ impl Check<'_> {
     fn syntax(&mut self, node: &Node, text: &str, kind: Kind) {
         if kind == Kind::Text && !provision_templates::is_template(text) {
             return;
+        }
+        for used in self.templater.references(text, kind).lookups {
+            let span = node.span_within(&self.loader.sources, used.range.start, used.range.len().max(1));
+            self.lookup(&used.name, if span.is_none() { node.span } else { span });
         }
         if let Err(error) = self.templater.check_syntax(text, kind) {
             let span = match &error.range {

@@ -26,6 +26,33 @@ impl ControlMachine {
     }
 }
 
+/// Can this lookup be used? Asked by looking nothing up.
+pub fn exists(templater: &Templater, name: &str) -> bool {
+    let scope: Arc<dyn Scope> = Arc::new(Nothing);
+    let quoted = name.replace(['\'', '\\'], "");
+    match templater.eval(&format!("query('{quoted}')"), &scope) {
+        Ok(_) => true,
+        Err(error) => {
+            let text = &error.message;
+            !(text.contains("The lookup plugin") && text.contains("was not found")) && !text.contains("is not supported yet")
+        }
+    }
+}
+
+/// No variables.
+#[derive(Debug)]
+struct Nothing;
+
+impl Scope for Nothing {
+    fn get(&self, _name: &str) -> Result<Option<Value>, TemplateError> {
+        Ok(None)
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 type Found = Result<Vec<Value>, TemplateError>;
 
 impl Lookups for ControlMachine {
@@ -144,8 +171,9 @@ fn dirs(scope: &Arc<dyn Scope>) -> Dirs {
 
 fn locate(kind: &str, name: &str, scope: &Arc<dyn Scope>) -> Result<PathBuf, TemplateError> {
     let dirs = dirs(scope);
-    dirs.find(kind, name).ok_or_else(|| {
-        let tried: Vec<String> = dirs.candidates(kind, name).iter().map(|p| p.display().to_string()).collect();
+    let path = provision_system::text::to_os(name);
+    dirs.find(kind, &path).ok_or_else(|| {
+        let tried: Vec<String> = dirs.candidates(kind, &path).iter().map(|p| p.display().to_string()).collect();
         TemplateError::runtime(format!("could not locate file in lookup: {name} (searched: {})", tried.join(", ")))
     })
 }
@@ -168,7 +196,7 @@ fn fileglob(pattern: &str, scope: &Arc<dyn Scope>) -> Vec<String> {
     let mut found = Vec::new();
     for candidate in dirs.candidates("files", pattern) {
         found = glob(Path::new("/"), &candidate.to_string_lossy());
-        found.retain(|path| Path::new(path).is_file());
+        found.retain(|path| Path::new(&provision_system::text::to_os(path)).is_file());
         if !found.is_empty() {
             break;
         }
@@ -203,7 +231,7 @@ fn glob(root: &Path, pattern: &str) -> Vec<String> {
         }
         level = next;
     }
-    level.into_iter().map(|p| p.to_string_lossy().into_owned()).collect()
+    level.into_iter().map(|p| provision_system::text::to_text(p.as_os_str())).collect()
 }
 
 /// Terms are names, or mappings with `files` and `paths`.

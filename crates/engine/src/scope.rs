@@ -7,7 +7,7 @@ use provision_project::{Common, Role, Vars};
 use std::sync::Arc;
 
 /// The names that [`HostMagic`] answers.
-const NAMES: &[&str] = &[
+pub const NAMES: &[&str] = &[
     "ansible_check_mode", "ansible_parent_role_names", "ansible_playbook_python", "ansible_diff_mode", "ansible_forks", "ansible_inventory_sources", "ansible_limit",
     "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_name", "ansible_play_role_names",
     "ansible_role_name", "ansible_role_names", "ansible_run_tags", "ansible_skip_tags", "ansible_verbosity",
@@ -139,6 +139,10 @@ fn base(engine: &Arc<Engine>, play: Option<&Arc<PlayRun>>, host: &Arc<Host>, com
     layers.extend(chain().filter(|r| !r.defaults.is_empty()).map(|r| Layer::Nodes(r.defaults.clone())));
     layers.push(Layer::Nodes(host.inventory()));
     let state = host.state();
+    if !state.injected.contains_key("ansible_facts") {
+        let none = provision_templates::mapping(std::iter::empty::<(&str, Value)>());
+        layers.push(Layer::Values(Arc::new([(Arc::from("ansible_facts"), none)].into_iter().collect())));
+    }
     layers.push(Layer::Values(state.injected.clone()));
     if let Some(play) = play {
         layers.push(Layer::Nodes(play.play.vars.clone()));

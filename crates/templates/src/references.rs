@@ -28,6 +28,8 @@ pub struct Used {
     pub line: u32,
     /// Bytes within the text.
     pub range: Range<usize>,
+    /// Read whenever the text is evaluated: not only in a branch, a loop's body or the right side of `and` and `or`.
+    pub certain: bool,
 }
 
 impl Templater {
@@ -65,15 +67,19 @@ struct Walk {
     bound: Vec<HashSet<String>>,
     /// Names known to be defined here.
     guarded: Vec<String>,
+    /// How many branches and loops we are in.
+    maybe: usize,
 }
 
 fn used(name: &str, place: crate::ir::Place) -> Used {
-    Used { name: name.to_owned(), line: place.line, range: place.start as usize..place.end as usize }
+    Used { name: name.to_owned(), line: place.line, range: place.start as usize..place.end as usize, certain: true }
 }
 
 fn push(list: &mut Vec<Used>, item: Used) {
-    if !list.iter().any(|known| known.name == item.name) {
-        list.push(item);
+    match list.iter_mut().find(|known| known.name == item.name) {
+        Some(known) if item.certain && !known.certain => *known = item,
+        Some(_) => {}
+        None => list.push(item),
     }
 }
 
@@ -177,6 +183,7 @@ impl Walk {
 
     fn for_loop(&mut self, def: &ForLoop) {
         self.expr(&def.iter, false);
+        self.maybe += 1;
         self.scoped(|walk| {
             walk.target(&def.target);
             if let Some(filter) = &def.filter {
@@ -186,6 +193,7 @@ impl Walk {
             walk.stmts(&def.body);
         });
         self.scoped(|walk| walk.stmts(&def.otherwise));
+        self.maybe -= 1;
     }
 
     /// A macro may never be called: what it reads is optional.
@@ -217,7 +225,9 @@ impl Walk {
     fn guarded_by(&mut self, test: &Expr, outcome: bool, walk: impl FnOnce(&mut Self)) {
         let guards = self.guarded.len();
         self.learn(test, outcome);
+        self.maybe += 1;
         walk(self);
+        self.maybe -= 1;
         self.guarded.truncate(guards);
     }
 
@@ -271,7 +281,7 @@ impl Walk {
         } else {
             &mut self.found.required
         };
-        push(list, used(name, place));
+        push(list, Used { certain: self.maybe == 0, ..used(name, place) });
     }
 
     fn args(&mut self, args: &[Arg]) {

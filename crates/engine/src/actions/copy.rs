@@ -45,8 +45,10 @@ pub async fn run(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
 /// The file that a task's `src` means, or the reply that says where it was looked for.
 pub fn find(attempt: &Attempt<'_>, kind: &str, src: &str) -> Result<PathBuf, Box<Reply>> {
     let dirs = &attempt.run.task.dirs;
-    dirs.find(kind, src).ok_or_else(|| {
-        let tried: Vec<String> = dirs.candidates(kind, src).iter().map(|p| format!("  {}", p.display())).collect();
+    // Names that are not UTF-8 come from lookups.
+    let name = provision_system::text::to_os(src);
+    dirs.find(kind, &name).ok_or_else(|| {
+        let tried: Vec<String> = dirs.candidates(kind, &name).iter().map(|p| format!("  {}", p.display())).collect();
         let place = attempt.run.place(attempt.run.task.args.get("src").map_or(attempt.run.task.span, |n| n.span));
         Box::new(Reply::fail(format!("Could not find or access '{src}' on the control machine\n  at {place}\nSearched in:\n{}", tried.join("\n"))))
     })

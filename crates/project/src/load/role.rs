@@ -25,6 +25,8 @@ pub struct RoleUse {
     pub params: Vars,
     pub validate: bool,
     pub parents: Vec<Arc<Role>>,
+    /// Named in another role's `meta/main.yml`.
+    pub dependency: bool,
 }
 
 impl Loader {
@@ -37,7 +39,7 @@ impl Loader {
 
     /// An entry of `roles:` or of a role's dependencies.
     pub(super) fn role_entry(&self, entry: &Node, parents: &[Arc<Role>], base: &Arc<Common>, dirs: &Dirs, handlers: &mut Vec<Arc<Task>>, diags: &mut Diagnostics) -> Vec<Item> {
-        let mut wanted = RoleUse { public: true, validate: true, span: entry.span, parents: parents.to_vec(), ..RoleUse::default() };
+        let mut wanted = RoleUse { public: true, validate: true, span: entry.span, parents: parents.to_vec(), dependency: !parents.is_empty(), ..RoleUse::default() };
         let mut common = base.clone();
         match &entry.value {
             Yaml::Map(map) => {
@@ -283,7 +285,9 @@ impl Loader {
 fn role_key(path: &Path, wanted: &RoleUse, common: &Common) -> String {
     let json = |nodes: &[Node]| nodes.iter().map(|n| n.to_json().to_string()).collect::<Vec<_>>().join(",");
     let params: Vec<String> = wanted.params.iter().map(|(k, v)| format!("{k}={}", v.to_json())).collect();
-    let vars: Vec<String> = common.vars.iter().chain(&common.params).flat_map(|l| l.iter()).map(|(k, v)| format!("{k}={}", v.to_json())).collect();
+    // A dependency is the same whatever the roles that need it were given.
+    let given = if wanted.dependency { &[][..] } else { &common.params[..] };
+    let vars: Vec<String> = common.vars.iter().chain(given).flat_map(|l| l.iter()).map(|(k, v)| format!("{k}={}", v.to_json())).collect();
     format!(
         "{}|{:?}|{:?}|{}|{}|{}|{}",
         path.display(),

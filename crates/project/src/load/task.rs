@@ -284,7 +284,8 @@ fn no_loop(map: &Mapping, import: &str, include: &str, diags: &mut Diagnostics) 
 
 /// What `meta` can be told.
 const META: &[&str] = &[
-    "clear_facts", "clear_host_errors", "end_batch", "end_host", "end_play", "flush_handlers", "noop", "reset_connection",
+    "clear_facts", "clear_host_errors", "end_batch", "end_host", "end_play", "end_role", "flush_handlers", "noop",
+    "reset_connection",
 ];
 
 fn meta(args: &TaskArgs, span: Span, diags: &mut Diagnostics) {
@@ -296,7 +297,7 @@ fn meta(args: &TaskArgs, span: Span, diags: &mut Diagnostics) {
     if META.contains(&text.trim()) || provision_templates::is_template(&text) {
         return;
     }
-    let title = match ["refresh_inventory", "end_role"].contains(&text.trim()) {
+    let title = match text.trim() == "refresh_inventory" {
         true => format!("`meta: {text}` is not supported yet"),
         false => format!("there is no `meta: {text}`"),
     };
