@@ -4,7 +4,7 @@
 
 use indexmap::IndexMap;
 use provision_source::{Node, Span};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Variables as written, in order.
@@ -227,10 +227,10 @@ pub struct Dirs {
 impl Dirs {
     /// Candidates for `name` in Ansible's order: for the role and its parents `ROLE/<kind>/name` and `ROLE/name`, then beside the
     /// task file, then beside the playbook. An absolute name is its only candidate.
-    pub fn candidates(&self, kind: &str, name: &str) -> Vec<PathBuf> {
-        let name = match name.strip_prefix("~/") {
-            Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
-            None => PathBuf::from(name),
+    pub fn candidates(&self, kind: &str, name: impl AsRef<Path>) -> Vec<PathBuf> {
+        let name = match name.as_ref().strip_prefix("~") {
+            Ok(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+            Err(_) => name.as_ref().to_owned(),
         };
         if name.is_absolute() {
             return vec![name];
@@ -248,7 +248,7 @@ impl Dirs {
     }
 
     /// The first candidate that exists.
-    pub fn find(&self, kind: &str, name: &str) -> Option<PathBuf> {
+    pub fn find(&self, kind: &str, name: impl AsRef<Path>) -> Option<PathBuf> {
         self.candidates(kind, name).into_iter().find(|path| path.symlink_metadata().is_ok())
     }
 }
