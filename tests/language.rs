@@ -140,7 +140,11 @@ fn normal(text: &str) -> String {
     for line in text.lines() {
         let line = line.trim_end().trim_end_matches('*').trim_end();
         explaining |= line.starts_with("[ERROR]");
-        if line.is_empty() || line.starts_with("[WARNING]") || line.starts_with("[DEPRECATION") {
+        if line.is_empty()
+            || line.starts_with("[WARNING]")
+            || line.starts_with("[DEPRECATION")
+            || line.starts_with("Pausing for")
+        {
             continue;
         }
         let words = line.split_once(": ");

@@ -180,13 +180,14 @@ impl TaskRun {
             failed |= reply.failed;
             skipped += usize::from(reply.skipped);
             all.unreachable |= reply.unreachable;
+            let owner = self.owner(&inner);
             if let Some(facts) = reply.facts.take() {
-                all.facts.get_or_insert_default().extend(facts);
+                owner.state().add_facts(facts.into_iter().map(|(name, value)| (name, from_json(value))));
             }
             let set = std::mem::take(&mut reply.set);
             if !set.is_empty() {
                 // The next item sees them.
-                let mut state = self.host.state();
+                let mut state = owner.state();
                 for (name, value) in &set {
                     state.set(name, value.clone());
                 }
@@ -769,7 +770,7 @@ impl TaskRun {
             }
         }
         let rescued = outcome == Outcome::Failed && self.rescuable;
-        self.keep(reply, &dynamic, self.delegated(scope));
+        self.keep(reply, &self.owner(scope));
         {
             let mut state = self.host.state();
             match outcome {
@@ -823,13 +824,7 @@ impl TaskRun {
     }
 
     /// Facts, set_fact and register.
-    fn keep(&self, reply: &mut Reply, dynamic: &Arc<dyn Scope>, delegated: Option<String>) {
-        let owner = match (&self.task.common.delegate_facts, delegated) {
-            (Some(node), Some(name)) if render::boolean(node, dynamic, &self.engine.templater).unwrap_or(false) => {
-                self.engine.host(&name)
-            }
-            _ => self.host.clone(),
-        };
+    fn keep(&self, reply: &mut Reply, owner: &Host) {
         let mut state = owner.state();
         if let Some(facts) = reply.facts.take() {
             state.add_facts(facts.into_iter().map(|(name, value)| (name, from_json(value))));
@@ -840,6 +835,16 @@ impl TaskRun {
         drop(state);
         if let Some(name) = &self.task.register {
             self.host.state().set(name, registered(reply));
+        }
+    }
+
+    /// Whose facts a result brings: the delegate's with `delegate_facts`.
+    fn owner(&self, scope: &Arc<TaskScope>) -> Arc<Host> {
+        let dynamic: Arc<dyn Scope> = scope.clone();
+        let delegates = self.task.common.delegate_facts.as_ref();
+        match delegates.is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(false)) {
+            true => self.delegated(scope).map_or_else(|| self.host.clone(), |name| self.engine.host(&name)),
+            false => self.host.clone(),
         }
     }
 

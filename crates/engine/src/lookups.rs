@@ -34,7 +34,8 @@ pub fn exists(templater: &Templater, name: &str) -> bool {
         Ok(_) => true,
         Err(error) => {
             let text = &error.message;
-            !(text.contains("The lookup plugin") && text.contains("was not found")) && !text.contains("is not supported yet")
+            let unknown = text.contains("The lookup plugin") && text.contains("was not found");
+            !(unknown || text.contains("is not supported yet"))
         }
     }
 }

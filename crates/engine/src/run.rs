@@ -417,8 +417,9 @@ impl Engine {
         let kind = if inside.handler && task.is_handler { TaskKind::Handler } else { kind };
         let silent = is_include(task);
         let info = names::info(self, task, Some(&scope), if silent && kind != TaskKind::Handler { TaskKind::Silent } else { kind });
-        // The inventory is one for all: Ansible adds hosts once, for the first host.
-        let once = task.action.full.ends_with(".add_host") || task.common.run_once.as_ref().is_some_and(|n| render::boolean(n, &scope, &self.templater).unwrap_or(false));
+        // The inventory and the person at the terminal are one for all: Ansible asks the first host alone.
+        let for_all = matches!(&*task.action.full, "ansible.builtin.add_host" | "ansible.builtin.pause");
+        let once = for_all || task.common.run_once.as_ref().is_some_and(|n| render::boolean(n, &scope, &self.templater).unwrap_or(false));
         let mut working = if once { vec![first] } else { hosts.clone() };
         self.emit(&Event::TaskStart { task: info.clone(), hosts: working.len() });
         let forks = self.forks(task, &scope);

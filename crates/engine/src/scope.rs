@@ -45,7 +45,6 @@ impl Magic for HostMagic {
             }
             "hostvars" => {
                 let engine = self.engine.clone();
-                let play = self.play.clone();
                 let inventory = engine.inventory();
                 let names = inventory.hosts.keys().cloned().collect();
                 let make = move |name: &str| {
@@ -53,7 +52,8 @@ impl Magic for HostMagic {
                         || engine.hosts.read().unwrap_or_else(|e| e.into_inner()).contains_key(name);
                     known.then(|| {
                         let host = engine.host(name);
-                        Value::from_object(AllVars(host_scope(&engine, play.as_ref(), &host)))
+                        // A play's variables are no host's.
+                        Value::from_object(AllVars(host_scope(&engine, None, &host)))
                     })
                 };
                 Value::from_object(Named { names, make })
@@ -172,9 +172,8 @@ fn base(engine: &Arc<Engine>, play: Option<&Arc<PlayRun>>, host: &Arc<Host>, com
     layers
 }
 
-/// What `hostvars[name]` shows, and what connection variables of a host are read from outside of a task.
+/// What `hostvars[name]` shows (without a play), and what connection variables of a host are read from outside of a task.
 pub fn host_scope(engine: &Arc<Engine>, play: Option<&Arc<PlayRun>>, host: &Arc<Host>) -> Arc<TaskScope> {
-    // hostvars hold no variables of plays; but connection settings in them do count, as in Ansible.
     let mut layers = base(engine, play, host, None);
     if play.is_some() {
         layers.retain(|layer| !matches!(layer, Layer::Nodes(vars) if vars.is_empty()));

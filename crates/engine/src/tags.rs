@@ -12,9 +12,7 @@ pub fn selected(tags: &[String], only: &[String], skip: &[String]) -> bool {
     let all = only.is_empty() || asks(only, "all");
     let run = if all {
         !has("never") || named(only)
-    } else if has("always") || named(only) {
-        true
-    } else if asks(only, "tagged") && tagged && !has("never") {
+    } else if has("always") || named(only) || (asks(only, "tagged") && tagged && !has("never")) {
         true
     } else {
         asks(only, "untagged") && !tagged
@@ -24,7 +22,7 @@ pub fn selected(tags: &[String], only: &[String], skip: &[String]) -> bool {
     }
     let skipped = if asks(skip, "all") {
         // `always` survives --skip-tags all unless it is named as well.
-        !(has("always") && !asks(skip, "always"))
+        !has("always") || asks(skip, "always")
     } else {
         named(skip) || (asks(skip, "tagged") && tagged) || (asks(skip, "untagged") && !tagged)
     };
