@@ -25,7 +25,7 @@ fn the_cable_is_pulled_in_the_middle_of_a_task() {
         "ansible_user: root\nansible_ssh_extra_args: -o ServerAliveInterval=1 -o ServerAliveCountMax=2",
     );
     let child = start(&mut project.command(["-i", "hosts.yaml", "site.yaml"]));
-    until("the task began", Duration::from_secs(15), || host.root().join("root/began").exists());
+    until("the task began", Duration::from_secs(30), || host.root().join("root/began").exists());
     host.cut_network().unwrap();
     let done = finish(child, b"").expect(3);
     assert!(done.took < Duration::from_secs(15), "{}", done.all());
@@ -45,11 +45,11 @@ fn sshd_dies_in_the_middle_of_a_task() {
     let host = host();
     let (project, nap) = slow(&host, "ansible_user: root");
     let child = start(&mut project.command(["-i", "hosts.yaml", "site.yaml"]));
-    until("the task sleeps", Duration::from_secs(15), || runs(&["sleep", &nap]));
+    until("the task sleeps", Duration::from_secs(30), || runs(&["sleep", &nap]));
     host.sh("pkill -KILL sshd || true").unwrap();
     let done = finish(child, b"").expect(3);
     done.says("UNREACHABLE!").says("the connection was lost");
-    until("nothing of it is left on the host", Duration::from_secs(5), || !runs(&["sleep", &nap]));
+    until("nothing of it is left on the host", Duration::from_secs(30), || !runs(&["sleep", &nap]));
 
     host.sh("touch /root/heal; systemctl restart ssh").unwrap();
     project.run("").expect(0);

@@ -273,10 +273,12 @@ fn dark(host: &provision_testkit::fleet::Host) -> String {
 fn one_interrupt_waits_and_130() {
     let host = host();
     let project = Project::of(&[&host]);
-    project.tasks("- shell: touch /root/began; sleep 3; touch /root/ended\n- command: touch /root/next");
+    project.tasks("- shell: touch /root/began; until test -e /root/go; do sleep 0.1; done; touch /root/ended\n- command: touch /root/next");
     let child = start(&mut project.command(["-i", "hosts.yaml", "site.yaml"]));
-    until("the task began", Duration::from_secs(15), || host.root().join("root/began").exists());
+    until("the task began", Duration::from_secs(30), || host.root().join("root/began").exists());
     interrupt(child.id());
+    std::thread::sleep(Duration::from_millis(500));
+    host.sh("touch /root/go").unwrap();
     let done = finish(child, b"").expect(130);
     done.says("interrupted");
     host.sh("test -f /root/ended").unwrap();
@@ -290,17 +292,50 @@ fn a_second_interrupt_stops_at_once() {
     let nap = nap();
     project.tasks(&format!("- command: sleep {nap}"));
     let child = start(&mut project.command(["-i", "hosts.yaml", "site.yaml"]));
-    until("it sleeps", Duration::from_secs(15), || runs(&["sleep", &nap]));
+    until("it sleeps", Duration::from_secs(30), || runs(&["sleep", &nap]));
     interrupt(child.id());
     std::thread::sleep(Duration::from_millis(300));
     interrupt(child.id());
     let done = finish(child, b"").expect(130);
-    assert!(done.took < Duration::from_secs(3), "{}", done.all());
-    until("the command on the host is ended", Duration::from_secs(5), || !runs(&["sleep", &nap]));
-    until("so is the agent", Duration::from_secs(5), || !host.exec(&["pgrep", "-f", "agent-"]).unwrap().ok());
+    assert!(done.took < Duration::from_secs(15), "{}", done.all());
+    until("the command on the host is ended", Duration::from_secs(30), || !runs(&["sleep", &nap]));
+    until("so is the agent", Duration::from_secs(30), || {
+        !host.exec(&["pgrep", "-f", "agent-"]).unwrap().ok()
+    });
 }
 
 fn interrupt(pid: u32) {
     let killed = std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap();
+    assert!(killed.success());
+}
+
+/// Ctrl-C at a terminal goes to the whole process group.
+#[test]
+fn interrupts_at_a_terminal_leave_this_machine_in_order() {
+    use std::os::unix::process::CommandExt as _;
+    let project = here();
+    let nap = nap();
+    project.tasks("- shell: touch began; until test -e go; do sleep 0.1; done; touch ended\n  args: {chdir: '{{ playbook_dir }}'}\n- command: touch {{ playbook_dir }}/next\n");
+    let child = start(project.command(["-i", "hosts.yaml", "-l", "a", "site.yaml"]).process_group(0));
+    until("the task began", Duration::from_secs(30), || project.path("began").exists());
+    interrupt_group(child.id());
+    std::thread::sleep(Duration::from_millis(500));
+    project.write("go", "");
+    finish(child, b"").expect(130);
+    assert!(project.path("ended").exists() && !project.path("next").exists());
+
+    project.tasks(&format!("- shell: sleep {nap}; true\n"));
+    let child = start(project.command(["-i", "hosts.yaml", "-l", "a", "site.yaml"]).process_group(0));
+    until("it sleeps", Duration::from_secs(30), || runs(&["sleep", &nap]));
+    interrupt_group(child.id());
+    std::thread::sleep(Duration::from_millis(300));
+    interrupt_group(child.id());
+    finish(child, b"").expect(130);
+    until("the command is ended", Duration::from_secs(30), || !runs(&["sleep", &nap]));
+}
+
+fn interrupt_group(pid: u32) {
+    let killed =
+        std::process::Command::new("kill").args(["-INT", "--", &format!("-{pid}")]).status().unwrap();
     assert!(killed.success());
 }

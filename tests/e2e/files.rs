@@ -179,3 +179,23 @@ fn a_big_file_is_sent_once() {
     assert!(received() - before < 200 << 10);
     assert_eq!(host.sh("stat -c %a /srv/big").unwrap(), "600\n");
 }
+
+#[test]
+fn odd_names_on_this_machine_reach_templates_and_copies() {
+    let host = host();
+    let project = Project::of(&[&host]);
+    for name in [&b"t-\xe9\xff.j2"[..], b"new\nline.j2", b"it's.j2"] {
+        project.write(Path::new("templates").join(OsStr::from_bytes(name)), "v={{ 40 + 2 }}\n");
+    }
+    project.tasks(
+        "- template: {src: '{{ item }}', dest: '/srv/{{ item | basename }}'}\n  with_fileglob: '{{ playbook_dir }}/templates/*'\n\
+         - copy: {src: '{{ item }}', dest: '/srv/c-{{ item | basename }}'}\n  loop: \"{{ query('fileglob', playbook_dir ~ '/templates/*') }}\"\n",
+    );
+    project.run("").expect(0);
+    for name in [&b"t-\xe9\xff.j2"[..], b"new\nline.j2", b"it's.j2"] {
+        let made = host.root().join("srv").join(OsStr::from_bytes(name));
+        assert_eq!(std::fs::read(&made).unwrap(), b"v=42\n", "{made:?}");
+        let copied = host.root().join("srv").join(OsStr::from_bytes(&[b"c-", name].concat()));
+        assert_eq!(std::fs::read(&copied).unwrap(), b"v={{ 40 + 2 }}\n", "{copied:?}");
+    }
+}

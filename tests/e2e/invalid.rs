@@ -91,9 +91,16 @@ fn all_errors_of_a_playbook_in_one_pass() {
 fn an_undefined_variable_is_named_with_its_place() {
     let project = nowhere();
     project.playbook("- hosts: all\n  connection: local\n  gather_facts: false\n  vars: {package_name: x}\n  tasks:\n    - debug:\n        msg: \"{{ pakage_name }}\"\n");
-    // Other hosts' facts, registers and includes may define it: it is an error only when it is used.
-    let done = project.run("").expect(2);
-    done.says("'pakage_name' is undefined").says("site.yaml:7:");
+    refused(&project)
+        .says("`pakage_name` is not defined")
+        .says("site.yaml:7:18")
+        .says("did you mean `package_name`?");
+    // What a variable holds is known only when it is used.
+    project.playbook(
+        "- hosts: all\n  connection: local\n  gather_facts: false\n  vars: {package: {name: x}}\n  tasks:\n    \
+         - debug:\n        msg: \"{{ package.nam }}\"\n",
+    );
+    project.run("").expect(2).says("has no attribute 'nam'").says("site.yaml:7");
 }
 
 #[test]
@@ -153,4 +160,42 @@ fn a_missing_required_argument_after_templating_fails_the_task_alone() {
          - file: {path: /nowhere/x, state: '{{ how }}'}\n",
     );
     project.run("").expect(2).says("directry").says("directory");
+}
+
+#[test]
+fn what_is_not_done_is_refused_by_name() {
+    let project = nowhere();
+    for (task, name) in [
+        ("- command: sleep 1\n  async: 10\n  poll: 0\n", "async"),
+        (
+            "- debug: {msg: x}\n  vars:\n    a: !vault |\n      $ANSIBLE_VAULT;1.1;AES256\n      6162\n",
+            "vault",
+        ),
+    ] {
+        project.tasks(task);
+        let done = project.run("");
+        assert_eq!(done.code, 4, "{}", done.all());
+        done.says(name);
+    }
+}
+
+#[test]
+fn strategies_that_are_not_there_are_not_passed_over_in_silence() {
+    let project = nowhere();
+    let play = |name: &str| {
+        format!(
+            "- hosts: all\n  connection: local\n  gather_facts: false\n  strategy: {name}\n  tasks: [{{ping: }}]\n"
+        )
+    };
+    project
+        .playbook(&play("free"))
+        .run("")
+        .expect(0)
+        .says("site.yaml:4:")
+        .says("`free` is not supported yet");
+    for name in ["debug", "nonsense"] {
+        project.playbook(&play(name));
+        refused(&project).says("site.yaml:4:").says(name);
+    }
+    project.playbook(&play("linear")).run("").expect(0).never_says("strategy");
 }

@@ -10,5 +10,6 @@ mod files;
 mod invalid;
 mod language;
 mod many;
+mod odd_hosts;
 mod secrets;
 mod sudo;

@@ -127,3 +127,24 @@ fn delegation_and_tasks_for_one() {
         );
     }
 }
+
+#[test]
+fn when_too_many_fail_the_rest_is_left_alone() {
+    let hosts = Host::boot_many(Distro::Bookworm, 3).unwrap();
+    let all: Vec<&Host> = hosts.iter().collect();
+    let project = Project::of(&all);
+    let play = |how: &str| {
+        format!(
+            "- hosts: all\n  gather_facts: false\n  {how}\n  tasks:\n    - command: 'test {{{{ inventory_hostname }}}} != {}'\n    \
+             - command: touch /root/second\n",
+            hosts[0].name()
+        )
+    };
+    let second = |host: &Host| host.root().join("root/second").exists();
+    project.playbook(&play("any_errors_fatal: true")).run("").expect(2);
+    assert!(!hosts.iter().any(second));
+    project.playbook(&play("max_fail_percentage: 20")).run("").expect(2);
+    assert!(!hosts.iter().any(second));
+    project.playbook(&play("max_fail_percentage: 50")).run("").expect(2);
+    assert_eq!(hosts.iter().map(second).collect::<Vec<_>>(), [false, true, true]);
+}

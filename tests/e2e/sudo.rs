@@ -38,7 +38,7 @@ fn a_wrong_sudo_password_is_an_error_at_once() {
     project.tasks(WHO);
     let done = project.run_with(&["-K"], b"gu3ss3d\n").expect(2);
     done.says("Incorrect sudo password").never_says("gu3ss3d");
-    assert!(done.took < Duration::from_secs(6), "{}", done.all());
+    assert!(done.took < Duration::from_secs(20), "{}", done.all());
     assert_eq!(done.count(host.name(), "failed"), 1);
     assert!(!host.exec(&["test", "-e", "/tmp/who"]).unwrap().ok());
 }
@@ -49,7 +49,7 @@ fn a_missing_sudo_password_is_an_error_at_once() {
     let project = Project::with(&[&host], "ansible_user: pw");
     let done = project.tasks(WHO).run("").expect(2);
     done.says("Missing sudo password").says("-K");
-    assert!(done.took < Duration::from_secs(6), "{}", done.all());
+    assert!(done.took < Duration::from_secs(20), "{}", done.all());
     project.run_with(&["-K"], b"").expect(1);
 }
 
