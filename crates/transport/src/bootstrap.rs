@@ -21,10 +21,11 @@ pub fn script(hash: &str) -> String {
     format!(
         concat!(
             // What the agent makes has the modes that the user's own mask gives; only its cache is closed to others.
-            "m=$(umask); umask 077; a=agent-{hash}; u=$(id -u); ",
+            "m=$(umask); umask 077; a=agent-{hash}; u=; ",
             // Ours, no link, closed to others.
             "ok() {{ [ -d \"$1\" ] && [ ! -L \"$1\" ] && [ -O \"$1\" ] && chmod 700 \"$1\" 2>/dev/null; }}; ",
-            "dirs() {{ [ -n \"$HOME\" ] && [ -d \"$HOME\" ] && [ -O \"$HOME\" ] && $1 \"$HOME/.cache/provision\"; ",
+            // The name of the user is asked for only when it is needed: a process less where the home directory has the agent.
+            "dirs() {{ [ -n \"$HOME\" ] && [ -d \"$HOME\" ] && [ -O \"$HOME\" ] && $1 \"$HOME/.cache/provision\"; u=${{u:-$(id -u)}}; ",
             "for t in /run/user/$u /var/tmp /tmp /dev/shm; do [ -d $t ] && $1 \"$t/provision-$u\"; done; }}; ",
             "try() {{ ok \"$1\" && [ -x \"$1/$a\" ] && [ \"$(\"$1/$a\" --probe </dev/null 2>/dev/null)\" = ready ] && umask \"$m\" && exec \"$1/$a\"; }}; ",
             // The first directory from which programs may be run takes the agent; one that we made and cannot use is taken away.
