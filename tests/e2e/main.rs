@@ -1,4 +1,5 @@
 //! The real command against real hosts, looked at from outside. These tests fail where hosts cannot be booted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod kit;
 
