@@ -8,13 +8,15 @@ use crate::kit::{APP, Site};
 fn a_dry_run_on_a_fresh_host_writes_nothing() {
     let site = Site::fresh(Distro::Bookworm);
     // The first login of each user leaves the agent there, whatever the play does.
-    let greeting = site.write("greeting.yaml", "- hosts: proxies\n  tasks: [{ping: {}, become: true}, {ping: {}}]\n");
+    let greeting =
+        site.write("greeting.yaml", "- hosts: proxies\n  tasks: [{ping: {}, become: true}, {ping: {}}]\n");
     site.play(greeting.to_str().unwrap(), &[]).expect(0);
     let debian = checked(&site, &[]);
-    debian.says(&format!("/etc/nginx/conf.d/proxy-{APP}.ssl.conf")).says("+    listen 443 ssl http2;");
+    debian.says(&format!("/etc/nginx/conf.d/proxy-{APP}.ssl.conf")).says("+listen 443 ssl http2;");
     debian.says("/etc/ssl/private").says("/etc/iptables/rules.v4");
     let redhat = checked(&site, &["-e", "platform_family=RedHat"]);
-    redhat.says("/etc/pki/tls/private").says("firewalld");
+    redhat.says(&format!("+ssl_certificate_key /etc/pki/tls/private/{APP}.key;"));
+    redhat.says("TASK [firewall : Install firewalld]").says("/etc/nginx/conf.d/default.conf");
     redhat.never_says("/etc/ssl/private").never_says("/etc/iptables");
     assert!(site.host.exec(&["sh", "-c", "command -v nginx"]).unwrap().code != 0, "nginx is not there");
 }

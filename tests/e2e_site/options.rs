@@ -102,6 +102,13 @@ proxy_sites:
     let dhe = s_client(&site, &["-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256"]);
     assert!(dhe.contains("DH, 2048 bits"), "{dhe}");
     assert!(site.sh("nginx -T 2>/dev/null").contains("default_server deferred"), "tls_deferred");
+
+    // One site less; the others go on.
+    site.play("remove.yaml", &["-e", "domain=liar.example.test"]).expect(0);
+    assert_eq!(site.sh("find /etc /var/lib/provision -name '*liar.example.test*'"), "");
+    let gone = curl(&site, &ca, &["-k", "https://liar.example.test/"]);
+    assert_eq!((gone.curl, gone.status), (35, 0), "{gone:#?}");
+    home(&site, &ca).expect(200);
 }
 
 /// A web server with a certificate for backend.example.test on this machine: `backend.crt`, and its port.

@@ -2,8 +2,8 @@
 
 use provision_testkit::fleet::Layer;
 
-use crate::kit::{PLAIN, Site};
-use crate::look::home;
+use crate::kit::{APP, PLAIN, Site};
+use crate::look::{curl, home, x509};
 
 #[test]
 fn a_refused_configuration_is_taken_back() {
@@ -44,8 +44,15 @@ fn a_refused_configuration_is_taken_back() {
     assert_eq!(site.sh("systemctl is-active nginx"), "active");
     hsts("after a reboot");
 
-    site.vars(&format!("{PLAIN}tls_hsts: {{max_age: 300}}\n"));
+    // The next change goes through: another header, and another name, for which the certificate is made anew.
+    let (pin, fingerprint) = (x509(&ca, &["-pubkey"]), x509(&ca, &["-fingerprint", "-sha256"]));
+    let named = PLAIN.replace("[www.app.example.test]", "[www.app.example.test, api.example.test]");
+    site.vars(&format!("{named}tls_hsts: {{max_age: 300}}\n"));
     site.converge();
+    let ca = site.certificate();
+    assert_ne!(x509(&ca, &["-fingerprint", "-sha256"]), fingerprint);
+    assert_eq!(x509(&ca, &["-pubkey"]), pin, "the key stays");
+    curl(&site, &ca, &["https://api.example.test/x"]).leads_to(&format!("https://{APP}/x"));
     let healed = home(&site, &ca).expect(200);
     assert_eq!(healed.header("strict-transport-security"), Some("max-age=300"), "{healed:#?}");
     site.settled();

@@ -157,7 +157,7 @@ impl Task<'_> {
                 continue;
             };
             if known.is_none() {
-                let output = self.ctx.sys.query(&apt_get::program(["apt-cache", "pkgnames"]))?;
+                let output = apt_get::ask(self.ctx, apt_get::program(["apt-cache", "pkgnames"]))?;
                 let listed = bytes_to_text(&output.stdout).lines().map(str::to_owned).collect();
                 known = Some(listed);
             }
@@ -270,7 +270,7 @@ impl Task<'_> {
     }
 
     pub(super) fn autoclean(&self) -> Result<Outcome, Failure> {
-        let simulated = self.ctx.sys.query(&apt_get::program(["apt-get", "-s", "autoclean"]))?;
+        let simulated = apt_get::ask(self.ctx, apt_get::program(["apt-get", "-s", "autoclean"]))?;
         if simulated.out().lines().any(|line| line.starts_with("Del ")) {
             return self.clean_with("autoclean");
         }

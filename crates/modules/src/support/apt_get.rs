@@ -22,7 +22,7 @@ impl AptGet<'_> {
     pub fn simulate(&self, ctx: &Ctx<'_>, words: &[String]) -> Result<Result<Vec<Step>, Output>, Failure> {
         let mut command = program(["apt-get", "-s", "-y"]);
         command.argv.extend(self.options.iter().chain(words).map(|word| to_os(word)));
-        let output = ctx.sys.query(&command)?;
+        let output = ask(ctx, command)?;
         Ok(if output.ok() { Ok(steps(&output.out())) } else { Err(output) })
     }
 
@@ -84,6 +84,15 @@ pub fn program<I: IntoIterator<Item = &'static str>>(words: I) -> Command {
         .env("LC_ALL", locale)
         .env("LANG", locale)
         .env("LANGUAGE", "")
+}
+
+/// Asks apt something. In a dry run it may not leave its caches of what it has read on the disk.
+pub fn ask(ctx: &Ctx<'_>, mut command: Command) -> Result<Output, Failure> {
+    if ctx.sys.dry() {
+        let options = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="];
+        command.argv.splice(1..1, options.map(Into::into));
+    }
+    Ok(ctx.sys.query(&command)?)
 }
 
 /// The line that tells which lock is held and by whom.
@@ -155,7 +164,7 @@ fn step(line: &str) -> Option<Step> {
 pub fn candidates(ctx: &Ctx<'_>, names: &[String]) -> Result<Vec<(String, Option<String>)>, Failure> {
     let mut command = program(["apt-cache", "policy"]);
     command.argv.extend(names.iter().map(|name| to_os(name)));
-    let output = ctx.sys.query(&command)?;
+    let output = ask(ctx, command)?;
     let mut found: Vec<(String, Option<String>)> = Vec::new();
     for line in bytes_to_text(&output.stdout).lines() {
         if let Some(name) = line.strip_suffix(':').filter(|name| !name.starts_with(' ')) {
