@@ -165,6 +165,7 @@ pub fn usage(error: &clap::Error) -> Exit {
 /// An error of usage that clap cannot see.
 pub fn complain(text: &str) -> Exit {
     let mut err = std::io::stderr();
-    let _ = writeln!(err, "error: {text}\n\nFor more information, try '{} --help'.", Cli::command().get_name());
+    let _ =
+        writeln!(err, "error: {text}\n\nFor more information, try '{} --help'.", Cli::command().get_name());
     Exit::Usage
 }

@@ -17,10 +17,14 @@ impl Config {
         let named = std::env::var_os("ANSIBLE_CONFIG").map(PathBuf::from);
         let home = std::env::home_dir().map(|home| home.join(".ansible.cfg"));
         let places = [named, Some("ansible.cfg".into()), home, Some("/etc/ansible/ansible.cfg".into())];
-        let found = places.into_iter().flatten().find_map(|path| Some((std::fs::read_to_string(&path).ok()?, path)));
+        let found =
+            places.into_iter().flatten().find_map(|path| Some((std::fs::read_to_string(&path).ok()?, path)));
         match found {
             Some((text, path)) => {
-                let dir = std::path::absolute(&path).ok().and_then(|p| p.parent().map(Path::to_owned)).unwrap_or_default();
+                let dir = std::path::absolute(&path)
+                    .ok()
+                    .and_then(|p| p.parent().map(Path::to_owned))
+                    .unwrap_or_default();
                 Self { values: ini(&text), dir }
             }
             None => Self::default(),
@@ -87,7 +91,9 @@ mod tests {
 
     #[test]
     fn reads_what_ansible_cfg_looks_like() {
-        let values = ini("# c\n[defaults]\nforks = 20 ; many\nroles_path=a:~/b\n\n[privilege_escalation]\nbecome: True\n");
+        let values = ini(
+            "# c\n[defaults]\nforks = 20 ; many\nroles_path=a:~/b\n\n[privilege_escalation]\nbecome: True\n",
+        );
         let get = |s: &str, k: &str| values.get(&(s.to_owned(), k.to_owned())).map(String::as_str);
         assert_eq!(get("defaults", "forks"), Some("20"));
         assert_eq!(get("defaults", "roles_path"), Some("a:~/b"));

@@ -18,7 +18,8 @@ pub fn parse(given: &[String], loader: &Loader, diags: &mut Diagnostics) -> Vars
                     Some(map) => {
                         vars.extend(map.iter().filter_map(|(k, v)| Some((k.scalar_text()?, v.clone()))));
                     }
-                    None => diags.push(Diagnostic::error(format!("-e {trimmed}: a mapping of variables is expected"))),
+                    None => diags
+                        .push(Diagnostic::error(format!("-e {trimmed}: a mapping of variables is expected"))),
                 },
                 Err(errors) => diags.extend(errors),
             }

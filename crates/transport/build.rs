@@ -7,14 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn main() {
-    if let Err(error) = build() {
-        eprintln!("cannot build the agent: {error}");
-        std::process::exit(1);
-    }
-}
-
-fn build() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manifest = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let root = manifest.parent().and_then(Path::parent).ok_or("no workspace above")?.to_owned();
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

@@ -20,7 +20,13 @@ pub fn run(engine: &Arc<Engine>, playbooks: &[Playbook], args: &PlayArgs) -> Res
     Ok(())
 }
 
-fn play_text(engine: &Arc<Engine>, play: &Play, number: usize, args: &PlayArgs, text: &mut String) -> Result<(), String> {
+fn play_text(
+    engine: &Arc<Engine>,
+    play: &Play,
+    number: usize,
+    args: &PlayArgs,
+    text: &mut String,
+) -> Result<(), String> {
     let pattern = provision_engine::names::hosts_text(&play.hosts);
     let name = play.name.as_ref().and_then(|n| n.scalar_text()).unwrap_or_default();
     let own = names(&play.common);
@@ -58,10 +64,16 @@ fn tasks(engine: &Arc<Engine>, items: &[Item], lines: &mut String, all: &mut BTr
             }
             Item::Task(task) => {
                 let own = names(&task.common);
-                if task.action.full.ends_with(".meta") || !tags::selected(&own, &engine.settings.tags, &engine.settings.skip_tags) {
+                if task.action.full.ends_with(".meta")
+                    || !tags::selected(&own, &engine.settings.tags, &engine.settings.skip_tags)
+                {
                     continue;
                 }
-                lines.push_str(&format!("      {}\tTAGS: [{}]\n", provision_engine::names::task_name(task, None), own.join(", ")));
+                lines.push_str(&format!(
+                    "      {}\tTAGS: [{}]\n",
+                    provision_engine::names::task_name(task, None),
+                    own.join(", ")
+                ));
                 all.extend(own);
             }
         }

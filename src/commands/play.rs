@@ -36,7 +36,12 @@ pub fn run(args: PlayArgs) -> Exit {
         roles_path.extend(["/usr/share/ansible/roles", "/etc/ansible/roles"].map(PathBuf::from));
     }
     // Extra variables are needed to read imports, and reading them needs a loader: the first knows none.
-    let plain = Loader::new(sources.clone(), Arc::new(AllModules), Vec::new(), Box::new(|text, _| Ok(text.to_owned())));
+    let plain = Loader::new(
+        sources.clone(),
+        Arc::new(AllModules),
+        Vec::new(),
+        Box::new(|text, _| Ok(text.to_owned())),
+    );
     let extra = Arc::new(extra_vars::parse(&args.extra_vars, &plain, &mut diags));
     let render = check::static_render(templater.clone(), extra.clone());
     let loader = Arc::new(Loader::new(sources.clone(), Arc::new(AllModules), roles_path, render));
@@ -159,7 +164,9 @@ fn inventory(args: &PlayArgs, config: &Config, sources: &Sources, diags: &mut Di
     let mut specs = args.inventory.clone();
     if specs.is_empty() {
         let configured = config.get("ANSIBLE_INVENTORY", "defaults", "inventory");
-        specs.extend(configured.iter().flat_map(|text| text.split(',')).filter(|s| !s.is_empty()).map(str::to_owned));
+        specs.extend(
+            configured.iter().flat_map(|text| text.split(',')).filter(|s| !s.is_empty()).map(str::to_owned),
+        );
         let default = Path::new("/etc/ansible/hosts");
         if specs.is_empty() && default.exists() {
             specs.push(default.display().to_string());
@@ -173,13 +180,19 @@ fn inventory(args: &PlayArgs, config: &Config, sources: &Sources, diags: &mut Di
 fn reporter(args: &PlayArgs, settings: &Settings) -> Result<Box<dyn Reporter>, String> {
     let tty = std::io::stdout().is_terminal();
     let (out, err) = (Box::new(std::io::stdout()), Box::new(std::io::stderr()));
-    let options = Options { color: provision_report::color(tty, Some(&args.color), &env), verbosity: settings.verbosity, columns: None };
+    let options = Options {
+        color: provision_report::color(tty, Some(&args.color), &env),
+        verbosity: settings.verbosity,
+        columns: None,
+    };
     Ok(match provision_report::choose(args.output.as_deref(), tty, &env)? {
         Kind::Json => Box::new(provision_report::Json::new(out)),
         Kind::Human => Box::new(provision_report::Terminal::new(out, err, options)),
-        Kind::Ansible => {
-            Box::new(provision_report::Ansible::new(out, err, Options { columns: provision_report::columns(), ..options }))
-        }
+        Kind::Ansible => Box::new(provision_report::Ansible::new(
+            out,
+            err,
+            Options { columns: provision_report::columns(), ..options },
+        )),
     })
 }
 
@@ -196,7 +209,10 @@ fn settings(args: &PlayArgs, config: &Config, extra_vars: Arc<Vars>) -> Result<S
             }
         }
     }
-    let forks = args.forks.or(config.number("ANSIBLE_FORKS", "defaults", "forks").map(|n| n as usize)).unwrap_or(FORKS);
+    let forks = args
+        .forks
+        .or(config.number("ANSIBLE_FORKS", "defaults", "forks").map(|n| n as usize))
+        .unwrap_or(FORKS);
     if forks == 0 {
         return Err("--forks must be at least 1".to_owned());
     }
@@ -211,7 +227,8 @@ fn settings(args: &PlayArgs, config: &Config, extra_vars: Arc<Vars>) -> Result<S
         }
     };
     let password = ask(args.ask_pass, &args.connection_password_file, "SSH password: ")?;
-    let prompt = if password.is_some() { "BECOME password[defaults to SSH password]: " } else { "BECOME password: " };
+    let prompt =
+        if password.is_some() { "BECOME password[defaults to SSH password]: " } else { "BECOME password: " };
     let become_password = ask(args.ask_become_pass, &args.become_password_file, prompt)?;
     let become_password = match (become_password, &password) {
         (Some(given), Some(password)) if given.reveal().is_empty() => Some(password.clone()),
@@ -220,13 +237,28 @@ fn settings(args: &PlayArgs, config: &Config, extra_vars: Arc<Vars>) -> Result<S
     let mut ssh_args = Vec::new();
     let configured = ["ANSIBLE_SSH_ARGS", "ANSIBLE_SSH_COMMON_ARGS", "ANSIBLE_SSH_EXTRA_ARGS"];
     let keys = ["ssh_args", "ssh_common_args", "ssh_extra_args"];
-    let from_config = configured.iter().zip(keys).filter_map(|(variable, key)| config.get(variable, "ssh_connection", key));
-    for text in from_config.chain(args.ssh_common_args.iter().cloned()).chain(args.ssh_extra_args.iter().cloned()) {
-        ssh_args.extend(shlex::split(&text).ok_or_else(|| format!("ssh arguments `{text}`: a quote is not closed"))?);
+    let from_config =
+        configured.iter().zip(keys).filter_map(|(variable, key)| config.get(variable, "ssh_connection", key));
+    for text in
+        from_config.chain(args.ssh_common_args.iter().cloned()).chain(args.ssh_extra_args.iter().cloned())
+    {
+        ssh_args.extend(
+            shlex::split(&text).ok_or_else(|| format!("ssh arguments `{text}`: a quote is not closed"))?,
+        );
     }
     let split = |list: &[String], variable: &str, key: &str| -> Vec<String> {
-        let given = if list.is_empty() { config.get(variable, "tags", key).into_iter().collect() } else { list.to_vec() };
-        given.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect()
+        let given = if list.is_empty() {
+            config.get(variable, "tags", key).into_iter().collect()
+        } else {
+            list.to_vec()
+        };
+        given
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(str::trim)
+            .filter(|t| !t.is_empty())
+            .map(str::to_owned)
+            .collect()
     };
     let escalate = |key: &str, variable: &str| config.get(variable, "privilege_escalation", key);
     Ok(Settings {
@@ -239,16 +271,30 @@ fn settings(args: &PlayArgs, config: &Config, extra_vars: Arc<Vars>) -> Result<S
         extra_vars,
         start_at_task: args.start_at_task.clone(),
         verbosity: args.verbose,
-        force_handlers: args.force_handlers || config.flag("ANSIBLE_FORCE_HANDLERS", "defaults", "force_handlers").unwrap_or(false),
-        r#become: args.r#become || config.flag("ANSIBLE_BECOME", "privilege_escalation", "become").unwrap_or(false),
+        force_handlers: args.force_handlers
+            || config.flag("ANSIBLE_FORCE_HANDLERS", "defaults", "force_handlers").unwrap_or(false),
+        r#become: args.r#become
+            || config.flag("ANSIBLE_BECOME", "privilege_escalation", "become").unwrap_or(false),
         become_user: args.become_user.clone().or_else(|| escalate("become_user", "ANSIBLE_BECOME_USER")),
-        become_method: args.become_method.clone().or_else(|| escalate("become_method", "ANSIBLE_BECOME_METHOD")),
+        become_method: args
+            .become_method
+            .clone()
+            .or_else(|| escalate("become_method", "ANSIBLE_BECOME_METHOD")),
         become_password,
         password,
-        remote_user: args.user.clone().or_else(|| config.get("ANSIBLE_REMOTE_USER", "defaults", "remote_user")),
-        private_key: args.private_key.clone().or_else(|| config.paths("ANSIBLE_PRIVATE_KEY_FILE", "defaults", "private_key_file").pop()),
+        remote_user: args
+            .user
+            .clone()
+            .or_else(|| config.get("ANSIBLE_REMOTE_USER", "defaults", "remote_user")),
+        private_key: args
+            .private_key
+            .clone()
+            .or_else(|| config.paths("ANSIBLE_PRIVATE_KEY_FILE", "defaults", "private_key_file").pop()),
         connection: args.connection.clone(),
-        connect_timeout: args.timeout.or(config.number("ANSIBLE_TIMEOUT", "defaults", "timeout")).map(Duration::from_secs),
+        connect_timeout: args
+            .timeout
+            .or(config.number("ANSIBLE_TIMEOUT", "defaults", "timeout"))
+            .map(Duration::from_secs),
         host_key_checking: config.flag("ANSIBLE_HOST_KEY_CHECKING", "defaults", "host_key_checking"),
         ssh_args,
         inventory_sources: args.inventory.clone(),

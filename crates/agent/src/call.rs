@@ -29,12 +29,16 @@ impl Calls {
     /// Runs the call and sends its answer.
     pub fn answer(&mut self, call: &Call) -> Result<(), WireError> {
         let (status, result, mutations) = if call.check { self.dry(call) } else { self.real(call) };
-        let done = Done { id: call.id, status, result: serde_json::to_vec(&result).unwrap_or_default(), mutations };
+        let done =
+            Done { id: call.id, status, result: serde_json::to_vec(&result).unwrap_or_default(), mutations };
         reply(&self.out, &Reply::Done(Box::new(done)))
     }
 
     fn local(&self, call: &Call) -> Local {
-        let env = call.env.iter().map(|(name, value)| (OsString::from(name), Some(provision_system::text::to_os(value))));
+        let env = call
+            .env
+            .iter()
+            .map(|(name, value)| (OsString::from(name), Some(provision_system::text::to_os(value))));
         let mut local = Local::inherit().with_env(env.collect()).with_cancel(self.cancel.clone());
         if call.stream {
             let (out, id) = (self.out.clone(), call.id);
@@ -100,7 +104,12 @@ fn failure(msg: String) -> Map<String, Value> {
 }
 
 /// `changed` is what the journal says. A skipped command has changed nothing, as in Ansible.
-fn finish(status: Status, mut result: Map<String, Value>, mutations: Vec<Mutation>, keep: bool) -> (Status, Map<String, Value>, Vec<Mutation>) {
+fn finish(
+    status: Status,
+    mut result: Map<String, Value>,
+    mutations: Vec<Mutation>,
+    keep: bool,
+) -> (Status, Map<String, Value>, Vec<Mutation>) {
     let skipped = result.get("skipped").and_then(Value::as_bool).unwrap_or(false);
     result.insert("changed".into(), (changed(&mutations) && !skipped).into());
     (status, result, if keep { mutations } else { Vec::new() })

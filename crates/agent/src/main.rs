@@ -93,8 +93,12 @@ fn read(
     loop {
         let sent = match receive(&mut input)? {
             Request::Call(call) => calls.send(call).is_ok(),
-            Request::Chunk { sha256, data, last } => pieces.send(blobs::Piece { sha256, data: Ok(data), last }).is_ok(),
-            Request::NoContent { sha256, why } => pieces.send(blobs::Piece { sha256, data: Err(why), last: true }).is_ok(),
+            Request::Chunk { sha256, data, last } => {
+                pieces.send(blobs::Piece { sha256, data: Ok(data), last }).is_ok()
+            }
+            Request::NoContent { sha256, why } => {
+                pieces.send(blobs::Piece { sha256, data: Err(why), last: true }).is_ok()
+            }
             Request::Cancel { id } => {
                 if running.load(Ordering::SeqCst) == id {
                     cancel.store(true, Ordering::SeqCst);

@@ -20,7 +20,14 @@ pub fn static_render(templater: Arc<Templater>, extra: Arc<Vars>) -> Box<StaticR
 }
 
 /// Template syntax of every value and condition, lookups, names, and files that must be there.
-pub fn templates(playbooks: &[Playbook], templater: &Templater, loader: &Loader, inventory: &Inventory, extra: &Vars, diags: &mut Diagnostics) {
+pub fn templates(
+    playbooks: &[Playbook],
+    templater: &Templater,
+    loader: &Loader,
+    inventory: &Inventory,
+    extra: &Vars,
+    diags: &mut Diagnostics,
+) {
     let mut check = Check { templater, loader, diags };
     for play in playbooks.iter().flat_map(|p| &p.plays) {
         check.play(play);
@@ -60,19 +67,26 @@ impl Check<'_> {
     /// Keywords of a play with few values.
     fn play(&mut self, play: &Play) {
         let plain = |node: &Option<Node>| {
-            node.as_ref().and_then(|n| Some((n.as_str()?.to_owned(), n.span))).filter(|(t, _)| !provision_templates::is_template(t))
+            node.as_ref()
+                .and_then(|n| Some((n.as_str()?.to_owned(), n.span)))
+                .filter(|(t, _)| !provision_templates::is_template(t))
         };
         if let Some((name, span)) = plain(&play.order)
             && (!ORDERS.contains(&name.as_str()) || name == "shuffle")
         {
-            let error = Diagnostic::error(format!("order `{name}` is not supported")).at(span, "not known here");
-            self.diags.push(error.did_you_mean(provision_source::nearest(&name, ORDERS[..4].iter().copied())));
+            let error =
+                Diagnostic::error(format!("order `{name}` is not supported")).at(span, "not known here");
+            self.diags
+                .push(error.did_you_mean(provision_source::nearest(&name, ORDERS[..4].iter().copied())));
         }
     }
 
     fn lookup(&mut self, name: &str, span: Span) {
         if !crate::lookups::exists(self.templater, name) {
-            self.diags.push(Diagnostic::error(format!("there is no lookup `{name}`")).at(span, "not known or not supported yet"));
+            self.diags.push(
+                Diagnostic::error(format!("there is no lookup `{name}`"))
+                    .at(span, "not known or not supported yet"),
+            );
         }
     }
 
@@ -91,11 +105,14 @@ impl Check<'_> {
         }
         task.args.free.iter().chain(&task.args.whole).chain(&task.name).for_each(|node| self.text(node));
         task.looping.iter().for_each(|l| self.text(&l.items));
-        if let Some((lookup, items)) = task.looping.as_ref().and_then(|l| Some((l.lookup.as_ref()?, &l.items))) {
+        if let Some((lookup, items)) =
+            task.looping.as_ref().and_then(|l| Some((l.lookup.as_ref()?, &l.items)))
+        {
             self.lookup(lookup, items.span);
         }
         let common = &task.common;
-        let conditions = common.when.iter().chain(&task.until).chain(&task.changed_when).chain(&task.failed_when);
+        let conditions =
+            common.when.iter().chain(&task.until).chain(&task.changed_when).chain(&task.failed_when);
         conditions.for_each(|node| self.expression(node));
         common.vars.iter().for_each(|vars| self.vars(vars));
         common.environment.iter().for_each(|node| self.text(node));
@@ -117,7 +134,8 @@ impl Check<'_> {
         }
         match task.dirs.find(kind, text) {
             None => {
-                let mut error = Diagnostic::error(format!("the file `{text}` is not there")).at(node.span, "named here");
+                let mut error =
+                    Diagnostic::error(format!("the file `{text}` is not there")).at(node.span, "named here");
                 for path in task.dirs.candidates(kind, text) {
                     error = error.note(format!("looked for {}", path.display()));
                 }
@@ -148,7 +166,9 @@ impl Check<'_> {
             _ => {}
         }
         if node.is_vault() {
-            self.diags.push(Diagnostic::error("vault is not supported yet").at(node.span, "this value is encrypted"));
+            self.diags.push(
+                Diagnostic::error("vault is not supported yet").at(node.span, "this value is encrypted"),
+            );
         }
     }
 

@@ -27,7 +27,9 @@ fn first(scope: &TaskScope, names: &[&str]) -> Result<Option<String>, RenderErro
 fn keyword(node: Option<&Node>, scope: &Arc<TaskScope>) -> Result<Option<String>, RenderError> {
     let dynamic: Arc<dyn Scope> = scope.clone();
     match node {
-        Some(node) if !node.is_null() => Ok(Some(render::text(node, &dynamic, scope.templater())?).filter(|t| !t.is_empty())),
+        Some(node) if !node.is_null() => {
+            Ok(Some(render::text(node, &dynamic, scope.templater())?).filter(|t| !t.is_empty()))
+        }
         _ => Ok(None),
     }
 }
@@ -37,7 +39,12 @@ fn flag(text: &str) -> bool {
 }
 
 /// Where a task on `host` connects to. Variables win over keywords, keywords over the command line, as in Ansible.
-pub fn target(engine: &Engine, host: &str, scope: &Arc<TaskScope>, common: Option<&Common>) -> Result<Target, RenderError> {
+pub fn target(
+    engine: &Engine,
+    host: &str,
+    scope: &Arc<TaskScope>,
+    common: Option<&Common>,
+) -> Result<Target, RenderError> {
     let settings = &engine.settings;
     let connection = match first(scope, &["ansible_connection"])? {
         Some(name) => Some(name),
@@ -51,7 +58,8 @@ pub fn target(engine: &Engine, host: &str, scope: &Arc<TaskScope>, common: Optio
     };
     let user = match first(scope, &["ansible_ssh_user", "ansible_user"])? {
         Some(user) => Some(user),
-        None => keyword(common.and_then(|c| c.remote_user.as_ref()), scope)?.or_else(|| settings.remote_user.clone()),
+        None => keyword(common.and_then(|c| c.remote_user.as_ref()), scope)?
+            .or_else(|| settings.remote_user.clone()),
     };
     let port = match first(scope, &["ansible_ssh_port", "ansible_port"])? {
         Some(port) => Some(port),
@@ -60,17 +68,22 @@ pub fn target(engine: &Engine, host: &str, scope: &Arc<TaskScope>, common: Optio
     let mut words = settings.ssh_args.clone();
     for name in ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"] {
         if let Some(text) = first(scope, &[name])? {
-            words.extend(shlex::split(&text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect()));
+            words.extend(
+                shlex::split(&text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect()),
+            );
         }
     }
-    let password = first(scope, &["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"])?.map(Secret::new);
+    let password =
+        first(scope, &["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"])?.map(Secret::new);
     let password = password.or_else(|| settings.password.clone());
     if let Some(password) = &password {
         engine.secrets.add(password.reveal());
     }
     let key = first(scope, &["ansible_ssh_private_key_file", "ansible_private_key_file"])?;
     let checking = first(scope, &["ansible_ssh_host_key_checking", "ansible_host_key_checking"])?;
-    let timeout = first(scope, &["ansible_ssh_timeout", "ansible_timeout"])?.and_then(|t| t.parse().ok()).map(Duration::from_secs);
+    let timeout = first(scope, &["ansible_ssh_timeout", "ansible_timeout"])?
+        .and_then(|t| t.parse().ok())
+        .map(Duration::from_secs);
     Ok(Target {
         host: host.to_owned(),
         connection,
@@ -99,7 +112,11 @@ fn expand(path: &str) -> std::path::PathBuf {
 }
 
 /// As whom a task runs.
-pub fn identity(engine: &Engine, scope: &Arc<TaskScope>, common: Option<&Common>) -> Result<Identity, RenderError> {
+pub fn identity(
+    engine: &Engine,
+    scope: &Arc<TaskScope>,
+    common: Option<&Common>,
+) -> Result<Identity, RenderError> {
     let settings = &engine.settings;
     let wanted = match first(scope, &["ansible_become"])? {
         Some(text) => flag(&text),
@@ -114,24 +131,39 @@ pub fn identity(engine: &Engine, scope: &Arc<TaskScope>, common: Option<&Common>
     if !wanted {
         return Ok(Identity::default());
     }
-    let pick = |names: &[&str], node: Option<&Node>, fallback: Option<String>| -> Result<Option<String>, RenderError> {
+    let pick = |names: &[&str],
+                node: Option<&Node>,
+                fallback: Option<String>|
+     -> Result<Option<String>, RenderError> {
         match first(scope, names)? {
             Some(text) => Ok(Some(text)),
             None => Ok(keyword(node, scope)?.or(fallback)),
         }
     };
-    let method = pick(&["ansible_become_method"], common.and_then(|c| c.become_method.as_ref()), settings.become_method.clone())?;
+    let method = pick(
+        &["ansible_become_method"],
+        common.and_then(|c| c.become_method.as_ref()),
+        settings.become_method.clone(),
+    )?;
     let method = method.unwrap_or_else(|| "sudo".to_owned());
     let method = method.rsplit('.').next().unwrap_or("sudo").to_owned();
     let per = |what: &str| format!("ansible_{method}_{what}");
     let (user_var, pass_var, flags_var, exe_var) = (per("user"), per("pass"), per("flags"), per("exe"));
-    let user = pick(&[&user_var, "ansible_become_user"], common.and_then(|c| c.become_user.as_ref()), settings.become_user.clone())?;
-    let password = first(scope, &[&format!("ansible_{method}_password"), &pass_var, "ansible_become_password", "ansible_become_pass"])?;
+    let user = pick(
+        &[&user_var, "ansible_become_user"],
+        common.and_then(|c| c.become_user.as_ref()),
+        settings.become_user.clone(),
+    )?;
+    let password = first(
+        scope,
+        &[&format!("ansible_{method}_password"), &pass_var, "ansible_become_password", "ansible_become_pass"],
+    )?;
     let password = password.map(Secret::new).or_else(|| settings.become_password.clone());
     if let Some(password) = &password {
         engine.secrets.add(password.reveal());
     }
-    let flags = pick(&[&flags_var, "ansible_become_flags"], common.and_then(|c| c.become_flags.as_ref()), None)?;
+    let flags =
+        pick(&[&flags_var, "ansible_become_flags"], common.and_then(|c| c.become_flags.as_ref()), None)?;
     let exe = pick(&[&exe_var, "ansible_become_exe"], common.and_then(|c| c.become_exe.as_ref()), None)?;
     Ok(Identity {
         r#become: Some(Become {

@@ -15,30 +15,73 @@ pub const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    RunStart { schema: u32, version: &'static str, check: bool, diff: bool, playbooks: Vec<String>, hosts: usize },
+    RunStart {
+        schema: u32,
+        version: &'static str,
+        check: bool,
+        diff: bool,
+        playbooks: Vec<String>,
+        hosts: usize,
+    },
     /// A play begins. `name` is what Ansible prints: its name, else its hosts pattern.
-    PlayStart { name: String, hosts: Vec<Arc<str>>, place: String },
+    PlayStart {
+        name: String,
+        hosts: Vec<Arc<str>>,
+        place: String,
+    },
     /// A play's pattern matched nobody.
-    NoHosts { name: String, pattern: String },
+    NoHosts {
+        name: String,
+        pattern: String,
+    },
     /// A task begins on all of `hosts`.
-    TaskStart { task: Arc<TaskInfo>, hosts: usize },
+    TaskStart {
+        task: Arc<TaskInfo>,
+        hosts: usize,
+    },
     /// A host begins to work on the task (for live display).
-    HostStart { task: u64, host: Arc<str> },
+    HostStart {
+        task: u64,
+        host: Arc<str>,
+    },
     /// A piece of a command's output while it runs.
-    Output { task: u64, host: Arc<str>, stream: &'static str, text: String },
+    Output {
+        task: u64,
+        host: Arc<str>,
+        stream: &'static str,
+        text: String,
+    },
     /// An attempt failed and is tried again (`until`).
-    Retry { task: u64, host: Arc<str>, attempts_left: u64, attempts: u64, result: Map<String, Value> },
+    Retry {
+        task: u64,
+        host: Arc<str>,
+        attempts_left: u64,
+        attempts: u64,
+        result: Map<String, Value>,
+    },
     /// One item of a loop is done.
     Item(Box<Done>),
     /// A host is done with the task (after all items of a loop).
     Host(Box<Done>),
     /// include_tasks, include_role and include_vars brought a file in.
-    Included { task: u64, file: String, hosts: Vec<Arc<str>>, item: Option<String> },
+    Included {
+        task: u64,
+        file: String,
+        hosts: Vec<Arc<str>>,
+        item: Option<String>,
+    },
     /// Nobody is left to go on with.
     NoMoreHosts,
-    Warning { text: String, place: Option<String> },
+    Warning {
+        text: String,
+        place: Option<String>,
+    },
     /// The end: what each host came to, in the inventory's order.
-    RunEnd { stats: Vec<HostStats>, seconds: f64, interrupted: bool },
+    RunEnd {
+        stats: Vec<HostStats>,
+        seconds: f64,
+        interrupted: bool,
+    },
 }
 
 /// What a reporter needs to know of a task.

@@ -261,7 +261,12 @@ impl TaskRun {
     }
 
     /// One iteration with its retries.
-    async fn once(&self, scope: &Arc<TaskScope>, item: Option<&Value>, loop_vars: Vec<(String, Value)>) -> (Reply, Option<Include>) {
+    async fn once(
+        &self,
+        scope: &Arc<TaskScope>,
+        item: Option<&Value>,
+        loop_vars: Vec<(String, Value)>,
+    ) -> (Reply, Option<Include>) {
         match self.skip_reason(scope) {
             Ok(Some(result)) => return (Reply::skip(result), None),
             Ok(None) => {}
@@ -303,7 +308,11 @@ impl TaskRun {
                     match met {
                         Ok(true) => {}
                         // In a dry run what the condition waits for never comes.
-                        Ok(false) if tries <= retries && reply.unknown.is_none() && !self.engine.is_interrupted() => {
+                        Ok(false)
+                            if tries <= retries
+                                && reply.unknown.is_none()
+                                && !self.engine.is_interrupted() =>
+                        {
                             self.engine.emit(&Event::Retry {
                                 task: self.info.id,
                                 host: self.host.name.clone(),
@@ -343,7 +352,13 @@ impl TaskRun {
             let value = render::json(node, &dynamic, &self.engine.templater)?;
             let number = value.as_f64().or_else(|| value.as_str().and_then(|t| t.trim().parse().ok()));
             number.map(Some).ok_or_else(|| {
-                RenderError::at(provision_templates::TemplateError::runtime(format!("`{}` is no number", render::plain(&value))), node)
+                RenderError::at(
+                    provision_templates::TemplateError::runtime(format!(
+                        "`{}` is no number",
+                        render::plain(&value)
+                    )),
+                    node,
+                )
             })
         };
         let retries = number(&self.task.retries)?;
@@ -357,7 +372,12 @@ impl TaskRun {
     }
 
     /// Everything but the arguments.
-    fn attempt(&self, scope: &Arc<TaskScope>, item: Option<&Value>, loop_vars: Vec<(String, Value)>) -> Result<Attempt<'_>, RenderError> {
+    fn attempt(
+        &self,
+        scope: &Arc<TaskScope>,
+        item: Option<&Value>,
+        loop_vars: Vec<(String, Value)>,
+    ) -> Result<Attempt<'_>, RenderError> {
         let engine = &self.engine;
         let common = &self.task.common;
         let dynamic: Arc<dyn Scope> = scope.clone();
@@ -366,7 +386,9 @@ impl TaskRun {
             _ => Ok(default),
         };
         let delegate = match &common.delegate_to {
-            Some(node) if !node.is_null() => Some(render::text(node, &dynamic, &engine.templater)?).filter(|t| !t.is_empty()),
+            Some(node) if !node.is_null() => {
+                Some(render::text(node, &dynamic, &engine.templater)?).filter(|t| !t.is_empty())
+            }
             _ => None,
         };
         let target = match &delegate {
@@ -392,7 +414,8 @@ impl TaskRun {
         let timeout = match &common.timeout {
             Some(node) if !node.is_null() => {
                 let value = render::json(node, &dynamic, &engine.templater)?;
-                let seconds = value.as_f64().or_else(|| value.as_str().and_then(|t| t.parse().ok())).unwrap_or(0.0);
+                let seconds =
+                    value.as_f64().or_else(|| value.as_str().and_then(|t| t.parse().ok())).unwrap_or(0.0);
                 (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
             }
             _ => None,
@@ -418,7 +441,10 @@ impl TaskRun {
         for node in &self.task.common.environment {
             match render::json(node, dynamic, &self.engine.templater)? {
                 Value::Object(map) => {
-                    env.extend(map.into_iter().map(|(name, value)| (name, provision_templates::to_text(&from_json(value)))));
+                    env.extend(
+                        map.into_iter()
+                            .map(|(name, value)| (name, provision_templates::to_text(&from_json(value)))),
+                    );
                 }
                 Value::Null => {}
                 other => {
@@ -512,9 +538,11 @@ impl TaskRun {
             provision_source::Yaml::Bool(b) => Ok(*b),
             provision_source::Yaml::Null => Ok(true),
             provision_source::Yaml::Str(text) if text.trim().is_empty() => Ok(true),
-            provision_source::Yaml::Str(text) => {
-                self.engine.templater.eval_condition(text, dynamic).map_err(|error| RenderError::at(error, node))
-            }
+            provision_source::Yaml::Str(text) => self
+                .engine
+                .templater
+                .eval_condition(text, dynamic)
+                .map_err(|error| RenderError::at(error, node)),
             provision_source::Yaml::Seq(items) => {
                 for item in items.iter() {
                     if !self.condition(item, dynamic)? {
@@ -525,7 +553,10 @@ impl TaskRun {
             }
             provision_source::Yaml::Int(n) => Ok(*n != 0),
             _ => Err(RenderError::at(
-                provision_templates::TemplateError::runtime(format!("a {} is no condition", node.kind_name())),
+                provision_templates::TemplateError::runtime(format!(
+                    "a {} is no condition",
+                    node.kind_name()
+                )),
                 node,
             )),
         }
@@ -542,7 +573,8 @@ impl TaskRun {
 
     /// The scope that conditions on a result see: the registered variable, and facts just set.
     fn with_result(&self, scope: &Arc<TaskScope>, reply: &Reply) -> Arc<TaskScope> {
-        let mut extra: Vec<(Arc<str>, Templated)> = reply.set.iter().map(|(k, v)| (k.as_str().into(), v.clone())).collect();
+        let mut extra: Vec<(Arc<str>, Templated)> =
+            reply.set.iter().map(|(k, v)| (k.as_str().into(), v.clone())).collect();
         if let Some(name) = &self.task.register {
             extra.push((name.clone(), registered(reply)));
         }
@@ -587,9 +619,14 @@ impl TaskRun {
             if let Some(reason) = provision_templates::is_unknown(&value) {
                 return Err(RenderError::at(provision_templates::TemplateError::unknown(reason), node));
             }
-            if value.kind() != minijinja::value::ValueKind::Seq && value.kind() != minijinja::value::ValueKind::Iterable {
+            if value.kind() != minijinja::value::ValueKind::Seq
+                && value.kind() != minijinja::value::ValueKind::Iterable
+            {
                 let json = to_json(&value);
-                return Err(fail(format!("`loop` needs a list, not {}; with_dict or `| dict2items` turn a mapping into one", kind_of(&json))));
+                return Err(fail(format!(
+                    "`loop` needs a list, not {}; with_dict or `| dict2items` turn a mapping into one",
+                    kind_of(&json)
+                )));
             }
             return Ok(value.try_iter().map_err(|e| fail(e.to_string()))?.collect());
         };
@@ -647,7 +684,10 @@ impl TaskRun {
             result.insert("changed".into(), false.into());
             result.insert("skipped".into(), true.into());
             result.insert("depends_on".into(), reason.clone().into());
-            result.insert("skip_reason".into(), format!("depends on {reason}, which is unknown until applied").into());
+            result.insert(
+                "skip_reason".into(),
+                format!("depends on {reason}, which is unknown until applied").into(),
+            );
             let mut reply = Reply::skip(result);
             reply.unknown = Some(reason.clone());
             if self.task.action.full.ends_with(".set_fact") {
@@ -702,7 +742,11 @@ impl TaskRun {
     fn no_log(&self, scope: &Arc<TaskScope>) -> bool {
         let dynamic: Arc<dyn Scope> = scope.clone();
         // Better to hide too much than too little.
-        self.task.common.no_log.as_ref().is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(true))
+        self.task
+            .common
+            .no_log
+            .as_ref()
+            .is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(true))
     }
 
     fn shown_diff(&self, reply: &Reply, no_log: bool) -> Vec<Diff> {
@@ -721,7 +765,8 @@ impl TaskRun {
 
     fn tell_item(&self, scope: &Arc<TaskScope>, reply: &Reply, label: Value, started: Instant) {
         let no_log = self.no_log(scope);
-        let label = if no_log { "(censored due to no_log)".into() } else { self.engine.secrets.redact_value(&label) };
+        let label =
+            if no_log { "(censored due to no_log)".into() } else { self.engine.secrets.redact_value(&label) };
         self.engine.emit(&Event::Item(Box::new(Done {
             task: self.info.id,
             host: self.host.name.clone(),
@@ -746,9 +791,11 @@ impl TaskRun {
 
     fn ignores(&self, scope: &Arc<TaskScope>) -> bool {
         let dynamic: Arc<dyn Scope> = scope.clone();
-        self.task.common.ignore_errors.as_ref().is_some_and(|node| {
-            render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(false)
-        })
+        self.task
+            .common
+            .ignore_errors
+            .as_ref()
+            .is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(false))
     }
 
     /// Registers, counts, notifies and tells.
@@ -764,7 +811,9 @@ impl TaskRun {
         let mut outcome = outcome(reply, ignored);
         if reply.unreachable {
             let ignore = self.task.common.ignore_unreachable.as_ref();
-            if ignore.is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(false)) {
+            if ignore
+                .is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(false))
+            {
                 outcome = Outcome::Ignored;
                 reply.result.insert("unreachable".into(), true.into());
             }
@@ -796,8 +845,13 @@ impl TaskRun {
             match outcome {
                 Outcome::Failed => {
                     state.failed = true;
-                    let own = self.task.name.as_ref().and_then(|n| render::text(n, &dynamic, &self.engine.templater).ok());
-                    let failed_task = json!({"name": own.unwrap_or_default(), "action": &*self.task.action.name});
+                    let own = self
+                        .task
+                        .name
+                        .as_ref()
+                        .and_then(|n| render::text(n, &dynamic, &self.engine.templater).ok());
+                    let failed_task =
+                        json!({"name": own.unwrap_or_default(), "action": &*self.task.action.name});
                     state.set("ansible_failed_task", from_json(failed_task));
                     state.set("ansible_failed_result", registered(reply));
                 }
@@ -842,7 +896,9 @@ impl TaskRun {
     fn owner(&self, scope: &Arc<TaskScope>) -> Arc<Host> {
         let dynamic: Arc<dyn Scope> = scope.clone();
         let delegates = self.task.common.delegate_facts.as_ref();
-        match delegates.is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(false)) {
+        match delegates
+            .is_some_and(|node| render::boolean(node, &dynamic, &self.engine.templater).unwrap_or(false))
+        {
             true => self.delegated(scope).map_or_else(|| self.host.clone(), |name| self.engine.host(&name)),
             false => self.host.clone(),
         }
@@ -863,7 +919,9 @@ impl TaskRun {
             for name in names {
                 let ids = self.handlers_named(&handlers, &name, dynamic);
                 if ids.is_empty() {
-                    let text = format!("the requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list");
+                    let text = format!(
+                        "the requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+                    );
                     let mut state = self.host.state();
                     state.failed = true;
                     state.stats.failed += 1;
@@ -893,7 +951,9 @@ impl TaskRun {
         // Lists of handlers that come later hide earlier ones; within a list the first of a name counts.
         let list = |handler: &Arc<Task>| handler.common.role.as_ref().map(Arc::as_ptr);
         let last = handlers.iter().rev().find(is_named);
-        let named = last.and_then(|last| handlers.iter().find(|handler| list(handler) == list(last) && is_named(handler)));
+        let named = last.and_then(|last| {
+            handlers.iter().find(|handler| list(handler) == list(last) && is_named(handler))
+        });
         let mut ids: Vec<u64> = named.map(|handler| handler.id).into_iter().collect();
         // Of listeners with one name (a role used twice brings its handlers twice) the last one counts.
         let mut seen: Vec<String> = Vec::new();
@@ -970,11 +1030,12 @@ pub fn registered(reply: &Reply) -> Templated {
         result.insert("unreachable".into(), true.into());
     }
     let Some(reason) = &reply.unknown else { return from_json(Value::Object(result)) };
-    let mut pairs: Vec<(String, Templated)> = ["rc", "stdout", "stderr", "stdout_lines", "stderr_lines", "content", "status", "json"]
-        .iter()
-        .filter(|name| !result.contains_key(**name))
-        .map(|name| ((*name).to_owned(), unknown_value(reason.clone())))
-        .collect();
+    let mut pairs: Vec<(String, Templated)> =
+        ["rc", "stdout", "stderr", "stdout_lines", "stderr_lines", "content", "status", "json"]
+            .iter()
+            .filter(|name| !result.contains_key(**name))
+            .map(|name| ((*name).to_owned(), unknown_value(reason.clone())))
+            .collect();
     pairs.extend(result.into_iter().map(|(name, value)| (name, from_json(value))));
     provision_templates::mapping(pairs)
 }

@@ -17,12 +17,20 @@ pub struct Included {
 }
 
 /// Puts together what the hosts asked for: those that want the same file with the same variables run it together.
-pub fn resolve(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, id: u64, wanted: Vec<(Arc<Host>, Vec<Include>)>) -> Vec<Included> {
+pub fn resolve(
+    engine: &Arc<Engine>,
+    play: &Arc<PlayRun>,
+    task: &Arc<Task>,
+    id: u64,
+    wanted: Vec<(Arc<Host>, Vec<Include>)>,
+) -> Vec<Included> {
     let mut groups: Vec<(Include, Vec<Arc<Host>>)> = Vec::new();
     for (host, includes) in wanted {
         for include in includes {
             let same = groups.iter_mut().find(|(other, hosts)| {
-                other.args == include.args && other.vars == include.vars && !hosts.iter().any(|h| h.name == host.name)
+                other.args == include.args
+                    && other.vars == include.vars
+                    && !hosts.iter().any(|h| h.name == host.name)
             });
             match same {
                 Some((_, hosts)) => hosts.push(host.clone()),
@@ -83,7 +91,8 @@ fn fail(engine: &Arc<Engine>, id: u64, hosts: &[Arc<Host>], text: &str) {
 fn common(engine: &Arc<Engine>, task: &Arc<Task>, include: &Include, diags: &mut Diagnostics) -> Arc<Common> {
     let mut common = (*task.outer).clone();
     if !include.vars.is_empty() {
-        let vars: Vars = include.vars.iter().map(|(name, value)| (Arc::from(name.as_str()), literal(value))).collect();
+        let vars: Vars =
+            include.vars.iter().map(|(name, value)| (Arc::from(name.as_str()), literal(value))).collect();
         common.params.push(Arc::new(vars));
     }
     // The include's own variables win over facts and registered results.
@@ -100,19 +109,32 @@ fn literal(value: &Value) -> Node {
     match value {
         Value::String(text) => Node::str(text.as_str()).with_tag("!unsafe"),
         Value::Array(items) => Node::seq(items.iter().map(literal).collect::<Vec<_>>()),
-        Value::Object(map) => Node::map(map.iter().map(|(k, v)| (Node::str(k.as_str()).with_tag("!unsafe"), literal(v)))),
+        Value::Object(map) => {
+            Node::map(map.iter().map(|(k, v)| (Node::str(k.as_str()).with_tag("!unsafe"), literal(v))))
+        }
         other => Node::from_json(other),
     }
 }
 
-fn file(engine: &Arc<Engine>, task: &Arc<Task>, id: u64, include: &Include, hosts: &[Arc<Host>], diags: &mut Diagnostics) -> Result<Vec<Item>, String> {
+fn file(
+    engine: &Arc<Engine>,
+    task: &Arc<Task>,
+    id: u64,
+    include: &Include,
+    hosts: &[Arc<Host>],
+    diags: &mut Diagnostics,
+) -> Result<Vec<Item>, String> {
     let name = include.args.get("file").or_else(|| include.args.get("_raw_params")).map(render::plain);
     let Some(name) = name.filter(|n| !n.is_empty()) else {
         return Err("No file specified for ansible.builtin.include_tasks".to_owned());
     };
     let Some(path) = task.dirs.find("tasks", &name) else {
-        let tried: Vec<String> = task.dirs.candidates("tasks", &name).iter().map(|p| format!("  {}", p.display())).collect();
-        return Err(format!("Could not find or access '{name}' on the control machine. Searched in:\n{}", tried.join("\n")));
+        let tried: Vec<String> =
+            task.dirs.candidates("tasks", &name).iter().map(|p| format!("  {}", p.display())).collect();
+        return Err(format!(
+            "Could not find or access '{name}' on the control machine. Searched in:\n{}",
+            tried.join("\n")
+        ));
     };
     let common = common(engine, task, include, diags);
     let items = engine.loader.include_tasks(&path, &common, &task.dirs, task.is_handler, diags);
@@ -132,10 +154,20 @@ fn told(engine: &Engine, task: u64, file: String, include: &Include, hosts: &[Ar
 }
 
 #[allow(clippy::too_many_arguments, reason = "what an include is made of; each is used once")]
-fn role(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, id: u64, include: &Include, hosts: &[Arc<Host>], diags: &mut Diagnostics) -> Result<Vec<Item>, String> {
+fn role(
+    engine: &Arc<Engine>,
+    play: &Arc<PlayRun>,
+    task: &Arc<Task>,
+    id: u64,
+    include: &Include,
+    hosts: &[Arc<Host>],
+    diags: &mut Diagnostics,
+) -> Result<Vec<Item>, String> {
     let text = |names: &[&str]| names.iter().find_map(|n| include.args.get(*n)).map(render::plain);
     let flag = |name: &str, default: bool| include.args.get(name).and_then(render::truth).unwrap_or(default);
-    let Some(name) = text(&["name", "role"]) else { return Err("'name' is a required field for include_role.".to_owned()) };
+    let Some(name) = text(&["name", "role"]) else {
+        return Err("'name' is a required field for include_role.".to_owned());
+    };
     let public = flag("public", false);
     let shown = name.clone();
     let wanted = RoleUse {
@@ -148,7 +180,13 @@ fn role(engine: &Arc<Engine>, play: &Arc<PlayRun>, task: &Arc<Task>, id: u64, in
         allow_duplicates: Some(flag("allow_duplicates", true)),
         public,
         validate: flag("rolespec_validate", true),
-        parents: task.common.role.iter().flat_map(|role| role.parents.iter().chain([role])).cloned().collect(),
+        parents: task
+            .common
+            .role
+            .iter()
+            .flat_map(|role| role.parents.iter().chain([role]))
+            .cloned()
+            .collect(),
         ..RoleUse::default()
     };
     let common = common(engine, task, include, diags);
@@ -182,13 +220,18 @@ impl PlayRun {
         let mut all = self.roles.write().unwrap_or_else(|e| e.into_inner());
         all.extend(roles.iter().cloned());
         let public = || all.iter().filter(|role| role.public);
-        *self.role_defaults.write().unwrap_or_else(|e| e.into_inner()) = scope::merge(public().map(|r| r.defaults.clone()));
-        *self.role_vars.write().unwrap_or_else(|e| e.into_inner()) = scope::merge(public().map(|r| r.vars.clone()));
+        *self.role_defaults.write().unwrap_or_else(|e| e.into_inner()) =
+            scope::merge(public().map(|r| r.defaults.clone()));
+        *self.role_vars.write().unwrap_or_else(|e| e.into_inner()) =
+            scope::merge(public().map(|r| r.vars.clone()));
     }
 }
 
 /// Tags as texts.
-pub fn tags(common: &Common, templates: Option<(&Arc<dyn provision_templates::Scope>, &provision_templates::Templater)>) -> Vec<String> {
+pub fn tags(
+    common: &Common,
+    templates: Option<(&Arc<dyn provision_templates::Scope>, &provision_templates::Templater)>,
+) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut add = |text: &str| {
         found.extend(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned));

@@ -2,8 +2,8 @@
 
 use provision_project::Dirs;
 use provision_templates::{
-    FileOptions, Kwargs, Lookups, PathQuery, Scope, TemplateError, TemplateSource, Templater, Value, to_json, to_text,
-    unknown_lookup,
+    FileOptions, Kwargs, Lookups, PathQuery, Scope, TemplateError, TemplateSource, Templater, Value, to_json,
+    to_text, unknown_lookup,
 };
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,10 @@ impl Lookups for ControlMachine {
             "fileglob" => Ok(texts.iter().flat_map(|t| fileglob(t, scope)).map(Value::from).collect()),
             "first_found" => first_found(terms, kwargs, scope),
             "lines" => lines(&texts),
-            "pipe" => texts.iter().map(|t| pipe(t).map(|out| Value::from(out.trim_end_matches(['\n', '\r'])))).collect(),
+            "pipe" => texts
+                .iter()
+                .map(|t| pipe(t).map(|out| Value::from(out.trim_end_matches(['\n', '\r']))))
+                .collect(),
             "password" => texts.iter().map(|t| password(t)).collect(),
             "template" => texts.iter().map(|t| self.template(t, kwargs, scope)).collect(),
             "inventory_hostnames" | "config" | "csvfile" | "ini" | "unvault" | "url" => {
@@ -82,7 +85,8 @@ impl Lookups for ControlMachine {
             search.iter().map(|dir| dir.join(name)).collect()
         };
         let Some(path) = candidates.into_iter().find(|path| path.is_file()) else { return Ok(None) };
-        let bytes = std::fs::read(&path).map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
+        let bytes = std::fs::read(&path)
+            .map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
         Ok(Some(TemplateSource { text: provision_system::text::bytes_to_text(&bytes), path }))
     }
 
@@ -103,7 +107,9 @@ impl Lookups for ControlMachine {
             PathQuery::Same(a, b) => Value::from(inode(a).is_some() && inode(a) == inode(b)),
             PathQuery::Real(path) => {
                 let real = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
-                Value::from(real.map(|p| p.to_string_lossy().into_owned()).unwrap_or_else(|_| path.to_owned()))
+                Value::from(
+                    real.map(|p| p.to_string_lossy().into_owned()).unwrap_or_else(|_| path.to_owned()),
+                )
             }
             PathQuery::ExpandUser(path) => Value::from(expand_user(path)),
             PathQuery::ExpandVars(path) => Value::from(expand_vars(path)),
@@ -115,12 +121,16 @@ impl Lookups for ControlMachine {
 impl ControlMachine {
     fn template(&self, name: &str, kwargs: &Kwargs, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
         let path = locate("templates", name, scope)?;
-        let bytes = std::fs::read(&path).map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
+        let bytes = std::fs::read(&path)
+            .map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
         let Some(templater) = self.templater.get().and_then(std::sync::Weak::upgrade) else {
             return Err(TemplateError::runtime("the run is over"));
         };
         let text = provision_system::text::bytes_to_text(&bytes);
-        let options = FileOptions { search: path.parent().map(Path::to_owned).into_iter().collect(), ..FileOptions::default() };
+        let options = FileOptions {
+            search: path.parent().map(Path::to_owned).into_iter().collect(),
+            ..FileOptions::default()
+        };
         let scope = match kwargs.get("template_vars") {
             Some(vars) => &(Arc::new(With { vars: vars.clone(), below: scope.clone() }) as Arc<dyn Scope>),
             None => scope,
@@ -167,21 +177,31 @@ fn dirs(scope: &Arc<dyn Scope>) -> Dirs {
     let path = |name: &str| scope.get(name).ok().flatten().map(|v| PathBuf::from(to_text(&v)));
     let play = path("playbook_dir").unwrap_or_default();
     let role = path("role_path");
-    Dirs { task: role.as_ref().map_or_else(|| play.clone(), |r| r.join("tasks")), role, parents: Vec::new(), play }
+    Dirs {
+        task: role.as_ref().map_or_else(|| play.clone(), |r| r.join("tasks")),
+        role,
+        parents: Vec::new(),
+        play,
+    }
 }
 
 fn locate(kind: &str, name: &str, scope: &Arc<dyn Scope>) -> Result<PathBuf, TemplateError> {
     let dirs = dirs(scope);
     let path = provision_system::text::to_os(name);
     dirs.find(kind, &path).ok_or_else(|| {
-        let tried: Vec<String> = dirs.candidates(kind, &path).iter().map(|p| p.display().to_string()).collect();
-        TemplateError::runtime(format!("could not locate file in lookup: {name} (searched: {})", tried.join(", ")))
+        let tried: Vec<String> =
+            dirs.candidates(kind, &path).iter().map(|p| p.display().to_string()).collect();
+        TemplateError::runtime(format!(
+            "could not locate file in lookup: {name} (searched: {})",
+            tried.join(", ")
+        ))
     })
 }
 
 fn file(name: &str, kwargs: &Kwargs, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
     let path = locate("files", name, scope)?;
-    let bytes = std::fs::read(&path).map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
+    let bytes = std::fs::read(&path)
+        .map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
     let mut text = provision_system::text::bytes_to_text(&bytes);
     if kwargs.get("rstrip").is_none_or(Value::is_true) {
         text.truncate(text.trim_end().len());
@@ -218,9 +238,12 @@ fn glob(root: &Path, pattern: &str) -> Vec<String> {
                 }
                 continue;
             }
-            let Ok(matcher) = globset::GlobBuilder::new(part).literal_separator(true).build() else { continue };
+            let Ok(matcher) = globset::GlobBuilder::new(part).literal_separator(true).build() else {
+                continue;
+            };
             let matcher = matcher.compile_matcher();
-            let mut names: Vec<_> = std::fs::read_dir(&dir).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
+            let mut names: Vec<_> =
+                std::fs::read_dir(&dir).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
             names.sort();
             let hidden = part.starts_with('.');
             next.extend(
@@ -243,14 +266,20 @@ fn first_found(terms: &[Value], kwargs: &Kwargs, scope: &Arc<dyn Scope>) -> Foun
         match value {
             serde_json::Value::Array(items) => items.iter().map(crate::render::plain).collect(),
             serde_json::Value::Null => Vec::new(),
-            other => crate::render::plain(other).split([',', ';', ':']).map(|t| t.trim().to_owned()).collect(),
+            other => {
+                crate::render::plain(other).split([',', ';', ':']).map(|t| t.trim().to_owned()).collect()
+            }
         }
     };
     let pairs = |files: Vec<String>, paths: Vec<String>, names: &mut Vec<String>| {
         if paths.is_empty() {
             names.extend(files);
         } else {
-            names.extend(paths.iter().flat_map(|dir| files.iter().map(move |f| format!("{}/{f}", dir.trim_end_matches('/')))));
+            names.extend(
+                paths
+                    .iter()
+                    .flat_map(|dir| files.iter().map(move |f| format!("{}/{f}", dir.trim_end_matches('/')))),
+            );
         }
     };
     for term in terms {
@@ -283,7 +312,10 @@ fn first_found(terms: &[Value], kwargs: &Kwargs, scope: &Arc<dyn Scope>) -> Foun
     if skip {
         return Ok(Vec::new());
     }
-    Err(TemplateError::runtime(format!("No file was found when using first_found; looked for: {}", names.join(", "))))
+    Err(TemplateError::runtime(format!(
+        "No file was found when using first_found; looked for: {}",
+        names.join(", ")
+    )))
 }
 
 fn pipe(command: &str) -> Result<String, TemplateError> {
@@ -312,11 +344,14 @@ fn password(term: &str) -> Result<Value, TemplateError> {
     let mut words = provision_project::words::split(term).into_iter();
     let path = PathBuf::from(words.next().unwrap_or_default());
     let mut length = 20usize;
-    let mut alphabet: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(".,:-_".chars()).collect();
+    let mut alphabet: Vec<char> =
+        ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(".,:-_".chars()).collect();
     for word in words {
         match provision_project::words::pair(&word) {
             Some(("length", value)) => {
-                length = value.parse().map_err(|_| TemplateError::runtime(format!("password: `{value}` is no length")))?;
+                length = value
+                    .parse()
+                    .map_err(|_| TemplateError::runtime(format!("password: `{value}` is no length")))?;
             }
             Some(("chars", value)) => alphabet = characters(&value),
             _ => return Err(TemplateError::runtime(format!("password: `{word}` is not supported yet"))),
@@ -329,7 +364,8 @@ fn password(term: &str) -> Result<Value, TemplateError> {
         return Ok(Value::from(text.trim_end_matches('\n').split(" salt=").next().unwrap_or_default()));
     }
     let mut random = vec![0u8; length * 4];
-    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").map_err(failed)?, &mut random).map_err(failed)?;
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").map_err(failed)?, &mut random)
+        .map_err(failed)?;
     let pick = |bytes: &[u8]| {
         let number = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         alphabet[number as usize % alphabet.len()]
@@ -378,7 +414,10 @@ fn expand_vars(path: &str) -> String {
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        let (name, length) = match after.strip_prefix('{').and_then(|inner| inner.find('}').map(|end| (&inner[..end], end + 2))) {
+        let (name, length) = match after
+            .strip_prefix('{')
+            .and_then(|inner| inner.find('}').map(|end| (&inner[..end], end + 2)))
+        {
             Some(found) => found,
             None => {
                 let end = after.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(after.len());

@@ -20,7 +20,9 @@ pub fn play_name(play: &Play) -> String {
 /// `hosts` as one pattern.
 pub fn hosts_text(hosts: &Node) -> String {
     match hosts.as_seq() {
-        Some(items) => items.iter().filter_map(|n| n.scalar_text()).map(|t| t.to_string()).collect::<Vec<_>>().join(","),
+        Some(items) => {
+            items.iter().filter_map(|n| n.scalar_text()).map(|t| t.to_string()).collect::<Vec<_>>().join(",")
+        }
         None => hosts.scalar_text().unwrap_or_default().to_string(),
     }
 }

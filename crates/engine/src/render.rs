@@ -24,7 +24,9 @@ pub fn node(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Resul
         Yaml::Bool(b) => Value::from(*b),
         Yaml::Int(i) => Value::from(*i),
         Yaml::Float(f) => Value::from(*f),
-        Yaml::Str(text) if node.is_unsafe() || !provision_templates::is_template(text) => Value::from(text.clone()),
+        Yaml::Str(text) if node.is_unsafe() || !provision_templates::is_template(text) => {
+            Value::from(text.clone())
+        }
         Yaml::Str(text) => templater
             .render_str(text, scope, &RenderOptions::default())
             .map_err(|error| RenderError::at(error, node))?,
@@ -62,7 +64,11 @@ fn literal(node: &Node) -> Value {
 }
 
 /// The node as JSON, as arguments travel.
-pub fn json(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Result<serde_json::Value, RenderError> {
+pub fn json(
+    node: &Node,
+    scope: &Arc<dyn Scope>,
+    templater: &Templater,
+) -> Result<serde_json::Value, RenderError> {
     Ok(provision_templates::to_json(&self::node(node, scope, templater)?))
 }
 
@@ -75,7 +81,10 @@ pub fn text(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Resul
 pub fn boolean(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Result<bool, RenderError> {
     let value = json(node, scope, templater)?;
     truth(&value).ok_or_else(|| {
-        RenderError::at(TemplateError::runtime(format!("`{}` is neither true nor false", plain(&value))), node)
+        RenderError::at(
+            TemplateError::runtime(format!("`{}` is neither true nor false", plain(&value))),
+            node,
+        )
     })
 }
 
@@ -109,9 +118,10 @@ pub fn unknown_in(value: &Value) -> Option<String> {
     }
     match value.kind() {
         minijinja::value::ValueKind::Seq => value.try_iter().ok()?.find_map(|item| unknown_in(&item)),
-        minijinja::value::ValueKind::Map => {
-            value.try_iter().ok()?.find_map(|key| value.get_item(&key).ok().and_then(|item| unknown_in(&item)))
-        }
+        minijinja::value::ValueKind::Map => value
+            .try_iter()
+            .ok()?
+            .find_map(|key| value.get_item(&key).ok().and_then(|item| unknown_in(&item))),
         _ => None,
     }
 }

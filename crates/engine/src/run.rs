@@ -83,7 +83,11 @@ pub async fn run(engine: &Arc<Engine>, playbooks: &[Playbook]) -> Summary {
     // Ansible's recap is sorted by name.
     stats.sort_by(|a, b| a.host.cmp(&b.host));
     let interrupted = engine.is_interrupted();
-    engine.emit(&Event::RunEnd { stats: stats.clone(), seconds: started.elapsed().as_secs_f64(), interrupted });
+    engine.emit(&Event::RunEnd {
+        stats: stats.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+        interrupted,
+    });
     engine.transport.close().await;
     Summary { stats, failed, unreachable, interrupted, invalid }
 }
@@ -122,7 +126,8 @@ impl Engine {
             return Ok(text);
         }
         let scope = self.play_scope(play);
-        let value = render::json(&play.hosts, &scope, &self.templater).map_err(|e| e.error.message.clone())?;
+        let value =
+            render::json(&play.hosts, &scope, &self.templater).map_err(|e| e.error.message.clone())?;
         Ok(match value {
             Value::Array(items) => items.iter().map(render::plain).collect::<Vec<_>>().join(","),
             other => render::plain(&other),
@@ -137,7 +142,11 @@ impl Engine {
         let hosts: Vec<Arc<str>> = all.iter().filter(|name| !self.host(name).is_out()).cloned().collect();
         let prompts = self.prompts(play)?;
         if hosts.is_empty() {
-            self.emit(&Event::PlayStart { name: name.clone(), hosts: Vec::new(), place: names::line(&self.loader.sources, play.span) });
+            self.emit(&Event::PlayStart {
+                name: name.clone(),
+                hosts: Vec::new(),
+                place: names::line(&self.loader.sources, play.span),
+            });
             self.emit(&Event::NoHosts { name, pattern: names::hosts_text(&play.hosts) });
             return Ok(true);
         }
@@ -169,7 +178,10 @@ impl Engine {
             self.vars_files(&run);
             self.batch(&run).await;
             // Nobody is left, or too few: that is the end of the run.
-            if run.over_limit.load(Ordering::Relaxed) || batch.iter().all(|h| h.is_out()) || self.is_interrupted() {
+            if run.over_limit.load(Ordering::Relaxed)
+                || batch.iter().all(|h| h.is_out())
+                || self.is_interrupted()
+            {
                 return Ok(false);
             }
             // `end_play` ends the batches that follow, too.
@@ -182,7 +194,9 @@ impl Engine {
 
     /// The play's name, templated with what is known before any host is.
     fn play_name(&self, play: &Play) -> String {
-        let Some(node) = &play.name else { return self.static_hosts(play).unwrap_or_else(|_| names::play_name(play)) };
+        let Some(node) = &play.name else {
+            return self.static_hosts(play).unwrap_or_else(|_| names::play_name(play));
+        };
         let scope = self.play_scope(play);
         render::text(node, &scope, &self.templater).unwrap_or_else(|_| names::play_name(play))
     }
@@ -217,7 +231,12 @@ impl Engine {
         for node in &play.serial {
             let text = node.scalar_text().unwrap_or_default();
             let size = match text.strip_suffix('%') {
-                Some(percent) => percent.trim().parse::<f64>().map(|p| ((p / 100.0) * hosts.len() as f64) as usize).ok().map(|n| n.max(1)),
+                Some(percent) => percent
+                    .trim()
+                    .parse::<f64>()
+                    .map(|p| ((p / 100.0) * hosts.len() as f64) as usize)
+                    .ok()
+                    .map(|n| n.max(1)),
                 None => text.trim().parse::<usize>().ok(),
             };
             sizes.push(size.ok_or_else(|| format!("`serial: {text}` is neither a number nor a percentage"))?);
@@ -245,7 +264,8 @@ impl Engine {
             if self.settings.extra_vars.contains_key(&prompt.name) {
                 continue;
             }
-            let text = prompt.prompt.as_ref().and_then(|n| n.scalar_text()).unwrap_or_else(|| prompt.name.clone());
+            let text =
+                prompt.prompt.as_ref().and_then(|n| n.scalar_text()).unwrap_or_else(|| prompt.name.clone());
             let default = prompt.default.as_ref().and_then(|n| n.scalar_text());
             let question = match &default {
                 Some(default) => format!("{text} [{default}]: "),
@@ -253,12 +273,17 @@ impl Engine {
             };
             let answer = loop {
                 let first = self.ask(&question, prompt.private);
-                if !prompt.confirm || first.is_none() || self.ask(&format!("confirm {question}"), prompt.private) == first {
+                if !prompt.confirm
+                    || first.is_none()
+                    || self.ask(&format!("confirm {question}"), prompt.private) == first
+                {
                     break first;
                 }
             };
             let answer = answer.filter(|a| !a.is_empty()).or(default.map(|d| d.to_string()));
-            let Some(answer) = answer else { return Err(format!("no answer to the prompt for `{}`", prompt.name)) };
+            let Some(answer) = answer else {
+                return Err(format!("no answer to the prompt for `{}`", prompt.name));
+            };
             if prompt.private {
                 self.secrets.add(&answer);
             }
@@ -274,7 +299,8 @@ impl Engine {
             let mut vars = Vars::new();
             for node in &run.play.vars_files {
                 let mut diags = Diagnostics::new();
-                let candidates: Vec<Node> = node.as_seq().map_or_else(|| vec![node.clone()], <[Node]>::to_vec);
+                let candidates: Vec<Node> =
+                    node.as_seq().map_or_else(|| vec![node.clone()], <[Node]>::to_vec);
                 let mut tried = Vec::new();
                 let found = candidates.iter().find_map(|candidate| {
                     let name = render::text(candidate, &scope, &self.templater).ok()?;
@@ -285,13 +311,22 @@ impl Engine {
                 });
                 match found {
                     Some(path) => vars.extend(self.loader.vars_file(&path, &mut diags)),
-                    None => self.host_failed(host, &format!("vars file not found: {}", tried.join(", ")), node),
+                    None => {
+                        self.host_failed(host, &format!("vars file not found: {}", tried.join(", ")), node)
+                    }
                 }
                 if diags.has_errors() {
-                    self.host_failed(host, &provision_source::render(&diags, &self.loader.sources, false, None), node);
+                    self.host_failed(
+                        host,
+                        &provision_source::render(&diags, &self.loader.sources, false, None),
+                        node,
+                    );
                 }
             }
-            run.vars_files.write().unwrap_or_else(|e| e.into_inner()).insert(host.name.clone(), Arc::new(vars));
+            run.vars_files
+                .write()
+                .unwrap_or_else(|e| e.into_inner())
+                .insert(host.name.clone(), Arc::new(vars));
         }
     }
 
@@ -311,7 +346,8 @@ impl Engine {
             let task = facts_task(&play);
             self.task(run, &task, run.batch.clone(), Inside::default(), TaskKind::Facts).await;
         }
-        let force = play.force_handlers.as_ref().and_then(Node::as_bool).unwrap_or(self.settings.force_handlers);
+        let force =
+            play.force_handlers.as_ref().and_then(Node::as_bool).unwrap_or(self.settings.force_handlers);
         for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
             if !section.is_empty() {
                 self.items(run, section, run.batch.clone(), Inside::default()).await;
@@ -344,7 +380,13 @@ impl Engine {
     }
 
     /// A list of items on those of `hosts` that are still in.
-    fn items<'a>(self: &'a Arc<Self>, run: &'a Arc<PlayRun>, items: &'a [Item], hosts: Vec<Arc<Host>>, inside: Inside) -> BoxFuture<'a, ()> {
+    fn items<'a>(
+        self: &'a Arc<Self>,
+        run: &'a Arc<PlayRun>,
+        items: &'a [Item],
+        hosts: Vec<Arc<Host>>,
+        inside: Inside,
+    ) -> BoxFuture<'a, ()> {
         async move {
             for item in items {
                 let active: Vec<Arc<Host>> = hosts.iter().filter(|h| h.active()).cloned().collect();
@@ -362,7 +404,14 @@ impl Engine {
     }
 
     /// A role's tasks on the hosts that have not run it with these parameters yet.
-    async fn role(self: &Arc<Self>, run: &Arc<PlayRun>, role: &Arc<Role>, body: &[Item], hosts: Vec<Arc<Host>>, inside: Inside) {
+    async fn role(
+        self: &Arc<Self>,
+        run: &Arc<PlayRun>,
+        role: &Arc<Role>,
+        body: &[Item],
+        hosts: Vec<Arc<Host>>,
+        inside: Inside,
+    ) {
         let mut hosts = hosts;
         if !role.allow_duplicates {
             hosts.retain(|host| !host.state().roles_done.contains(&play_key(run, role)));
@@ -377,7 +426,13 @@ impl Engine {
     }
 
     /// `block`, then `rescue` where it failed, then `always`.
-    async fn block(self: &Arc<Self>, run: &Arc<PlayRun>, block: &Block, hosts: Vec<Arc<Host>>, inside: Inside) {
+    async fn block(
+        self: &Arc<Self>,
+        run: &Arc<PlayRun>,
+        block: &Block,
+        hosts: Vec<Arc<Host>>,
+        inside: Inside,
+    ) {
         let inner = Inside {
             rescuable: inside.rescuable || !block.rescue.is_empty(),
             guarded: inside.guarded || !block.rescue.is_empty() || !block.always.is_empty(),
@@ -405,7 +460,14 @@ impl Engine {
     }
 
     /// One task on all of `hosts`, as many at once as forks allow.
-    async fn task(self: &Arc<Self>, run: &Arc<PlayRun>, task: &Arc<Task>, hosts: Vec<Arc<Host>>, inside: Inside, kind: TaskKind) {
+    async fn task(
+        self: &Arc<Self>,
+        run: &Arc<PlayRun>,
+        task: &Arc<Task>,
+        hosts: Vec<Arc<Host>>,
+        inside: Inside,
+        kind: TaskKind,
+    ) {
         let Some(first) = hosts.first().cloned() else { return };
         let scope: Arc<dyn Scope> = scope::task_scope(self, run, &first, &task.common);
         if !inside.handler && !self.wanted(task, &scope, kind) {
@@ -416,10 +478,20 @@ impl Engine {
         }
         let kind = if inside.handler && task.is_handler { TaskKind::Handler } else { kind };
         let silent = is_include(task);
-        let info = names::info(self, task, Some(&scope), if silent && kind != TaskKind::Handler { TaskKind::Silent } else { kind });
+        let info = names::info(
+            self,
+            task,
+            Some(&scope),
+            if silent && kind != TaskKind::Handler { TaskKind::Silent } else { kind },
+        );
         // The inventory and the person at the terminal are one for all: Ansible asks the first host alone.
         let for_all = matches!(&*task.action.full, "ansible.builtin.add_host" | "ansible.builtin.pause");
-        let once = for_all || task.common.run_once.as_ref().is_some_and(|n| render::boolean(n, &scope, &self.templater).unwrap_or(false));
+        let once = for_all
+            || task
+                .common
+                .run_once
+                .as_ref()
+                .is_some_and(|n| render::boolean(n, &scope, &self.templater).unwrap_or(false));
         let mut working = if once { vec![first] } else { hosts.clone() };
         self.emit(&Event::TaskStart { task: info.clone(), hosts: working.len() });
         let forks = self.forks(task, &scope);
@@ -469,7 +541,8 @@ impl Engine {
 
     /// How many hosts at once: `forks`, or less by `throttle`.
     fn forks(&self, task: &Task, scope: &Arc<dyn Scope>) -> usize {
-        let throttle = task.common.throttle.as_ref().and_then(|n| render::text(n, scope, &self.templater).ok());
+        let throttle =
+            task.common.throttle.as_ref().and_then(|n| render::text(n, scope, &self.templater).ok());
         let throttle = throttle.and_then(|t| t.parse::<usize>().ok()).filter(|n| *n > 0);
         throttle.unwrap_or(usize::MAX).min(self.settings.forks.max(1))
     }
@@ -516,7 +589,8 @@ impl Engine {
         if kind == TaskKind::Facts || self.started.load(Ordering::Relaxed) {
             return true;
         }
-        let own = task.name.as_ref().and_then(|n| render::text(n, scope, &self.templater).ok()).unwrap_or_default();
+        let own =
+            task.name.as_ref().and_then(|n| render::text(n, scope, &self.templater).ok()).unwrap_or_default();
         let full = names::task_name(task, Some(own.clone()));
         let hit = &own == start || &full == start || glob(start, &own) || glob(start, &full);
         if hit {
@@ -545,7 +619,14 @@ impl Engine {
                     .cloned()
                     .collect();
                 if !due.is_empty() {
-                    self.task(run, handler, due, Inside { handler: true, ..Inside::default() }, TaskKind::Handler).await;
+                    self.task(
+                        run,
+                        handler,
+                        due,
+                        Inside { handler: true, ..Inside::default() },
+                        TaskKind::Handler,
+                    )
+                    .await;
                 }
             }
         }
@@ -553,14 +634,21 @@ impl Engine {
     }
 
     /// `meta`.
-    fn meta<'a>(self: &'a Arc<Self>, run: &'a Arc<PlayRun>, task: &'a Arc<Task>, hosts: Vec<Arc<Host>>, scope: &'a Arc<dyn Scope>) -> BoxFuture<'a, ()> {
+    fn meta<'a>(
+        self: &'a Arc<Self>,
+        run: &'a Arc<PlayRun>,
+        task: &'a Arc<Task>,
+        hosts: Vec<Arc<Host>>,
+        scope: &'a Arc<dyn Scope>,
+    ) -> BoxFuture<'a, ()> {
         async move {
             let what = match &task.args.free {
                 Some(node) => render::text(node, scope, &self.templater).unwrap_or_default(),
                 None => String::new(),
             };
             // Some mean all hosts at once: the first one's conditions count.
-            let whole = matches!(what.as_str(), "end_play" | "end_batch" | "clear_host_errors" | "clear_facts");
+            let whole =
+                matches!(what.as_str(), "end_play" | "end_batch" | "clear_host_errors" | "clear_facts");
             let asked = if whole { &hosts[..1] } else { &hosts[..] };
             let info = names::info(self, task, Some(scope), TaskKind::Task);
             let mut due = Vec::new();
@@ -605,7 +693,11 @@ impl Engine {
                 }
                 other => {
                     for host in &due {
-                        self.host_failed(host, &format!("meta: {other} is not supported"), task.args.free.as_ref().unwrap_or(&Node::null()));
+                        self.host_failed(
+                            host,
+                            &format!("meta: {other} is not supported"),
+                            task.args.free.as_ref().unwrap_or(&Node::null()),
+                        );
                     }
                 }
             }
@@ -658,7 +750,8 @@ fn glob(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,
         (Some('*'), _) => {
-            glob(&pattern[1..], text) || text.chars().next().is_some_and(|c| glob(pattern, &text[c.len_utf8()..]))
+            glob(&pattern[1..], text)
+                || text.chars().next().is_some_and(|c| glob(pattern, &text[c.len_utf8()..]))
         }
         (Some('?'), Some(c)) => glob(&pattern[1..], &text[c.len_utf8()..]),
         (Some(p), Some(c)) if p == c => glob(&pattern[p.len_utf8()..], &text[c.len_utf8()..]),
@@ -703,4 +796,3 @@ pub struct Silent;
 impl Reporter for Silent {
     fn event(&mut self, _event: &Event) {}
 }
-

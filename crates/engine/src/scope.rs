@@ -8,11 +8,36 @@ use std::sync::Arc;
 
 /// The names that [`HostMagic`] answers.
 pub const NAMES: &[&str] = &[
-    "ansible_check_mode", "ansible_parent_role_names", "ansible_playbook_python", "ansible_diff_mode", "ansible_forks", "ansible_inventory_sources", "ansible_limit",
-    "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_name", "ansible_play_role_names",
-    "ansible_role_name", "ansible_role_names", "ansible_run_tags", "ansible_skip_tags", "ansible_verbosity",
-    "ansible_version", "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
-    "inventory_hostname_short", "omit", "play_hosts", "playbook_dir", "role_name", "role_path",
+    "ansible_check_mode",
+    "ansible_parent_role_names",
+    "ansible_playbook_python",
+    "ansible_diff_mode",
+    "ansible_forks",
+    "ansible_inventory_sources",
+    "ansible_limit",
+    "ansible_play_batch",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_play_name",
+    "ansible_play_role_names",
+    "ansible_role_name",
+    "ansible_role_names",
+    "ansible_run_tags",
+    "ansible_skip_tags",
+    "ansible_verbosity",
+    "ansible_version",
+    "group_names",
+    "groups",
+    "hostvars",
+    "inventory_dir",
+    "inventory_file",
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "omit",
+    "play_hosts",
+    "playbook_dir",
+    "role_name",
+    "role_path",
 ];
 
 struct HostMagic {
@@ -75,7 +100,9 @@ impl Magic for HostMagic {
             "ansible_play_role_names" | "ansible_role_names" => {
                 let roles = play?.roles.read().unwrap_or_else(|e| e.into_inner());
                 let mut names: Vec<&str> = Vec::new();
-                for role in roles.iter().filter(|role| name == "ansible_role_names" || role.parents.is_empty()) {
+                for role in
+                    roles.iter().filter(|role| name == "ansible_role_names" || role.parents.is_empty())
+                {
                     if !names.contains(&&*role.name) {
                         names.push(&role.name);
                     }
@@ -104,11 +131,14 @@ impl Magic for HostMagic {
                 false => settings.tags.iter().map(|t| Value::from(t.as_str())).collect(),
             },
             "ansible_skip_tags" => settings.skip_tags.iter().map(|t| Value::from(t.as_str())).collect(),
-            "ansible_inventory_sources" => settings.inventory_sources.iter().map(|s| Value::from(s.as_str())).collect(),
+            "ansible_inventory_sources" => {
+                settings.inventory_sources.iter().map(|s| Value::from(s.as_str())).collect()
+            }
             "inventory_dir" | "inventory_file" => {
                 let source = settings.inventory_sources.iter().find(|s| !s.contains(','))?;
                 let path = std::path::absolute(source).ok()?;
-                let path = if name == "inventory_dir" && !path.is_dir() { path.parent()?.to_owned() } else { path };
+                let path =
+                    if name == "inventory_dir" && !path.is_dir() { path.parent()?.to_owned() } else { path };
                 Value::from(path.to_string_lossy().as_ref())
             }
             // The language's version, which roles compare with: the ansible-core whose behaviour is followed.
@@ -129,7 +159,12 @@ fn strings(names: &[Arc<str>]) -> Value {
 }
 
 /// The layers below a task: everything that depends on host and play alone.
-fn base(engine: &Arc<Engine>, play: Option<&Arc<PlayRun>>, host: &Arc<Host>, common: Option<&Common>) -> Vec<Layer> {
+fn base(
+    engine: &Arc<Engine>,
+    play: Option<&Arc<PlayRun>>,
+    host: &Arc<Host>,
+    common: Option<&Common>,
+) -> Vec<Layer> {
     let role = common.and_then(|c| c.role.as_ref());
     let mut layers = Vec::with_capacity(20);
     let chain = || role.into_iter().flat_map(|role| role.parents.iter().chain([role]));
@@ -182,7 +217,12 @@ pub fn host_scope(engine: &Arc<Engine>, play: Option<&Arc<PlayRun>>, host: &Arc<
 }
 
 /// What a task sees.
-pub fn task_scope(engine: &Arc<Engine>, play: &Arc<PlayRun>, host: &Arc<Host>, common: &Common) -> Arc<TaskScope> {
+pub fn task_scope(
+    engine: &Arc<Engine>,
+    play: &Arc<PlayRun>,
+    host: &Arc<Host>,
+    common: &Common,
+) -> Arc<TaskScope> {
     TaskScope::new(base(engine, Some(play), host, Some(common)), engine.templater.clone())
 }
 

@@ -78,6 +78,9 @@ mod tests {
         secrets.add("hunter22-longer");
         secrets.add("a");
         let value = serde_json::json!({"x": ["pw=hunter22", {"hunter22": "hunter22-longer a"}]});
-        assert_eq!(secrets.redact_value(&value), serde_json::json!({"x": ["pw=********", {"********": "******** a"}]}));
+        assert_eq!(
+            secrets.redact_value(&value),
+            serde_json::json!({"x": ["pw=********", {"********": "******** a"}]})
+        );
     }
 }

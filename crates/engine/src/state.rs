@@ -118,7 +118,10 @@ pub struct HostState {
 
 impl Host {
     pub fn new(name: Arc<str>, inventory: Vars, implicit: bool) -> Self {
-        let state = HostState { stats: HostStats { host: name.clone(), ..HostStats::default() }, ..HostState::default() };
+        let state = HostState {
+            stats: HostStats { host: name.clone(), ..HostStats::default() },
+            ..HostState::default()
+        };
         Self { name, inventory: RwLock::new(Arc::new(inventory)), implicit, state: Mutex::new(state) }
     }
 
@@ -229,7 +232,11 @@ impl Engine {
         let name: Arc<str> = name.into();
         let inventory = self.inventory();
         let host = match inventory.host(&name) {
-            Some(found) => Arc::new(Host::new(name.clone(), with_local(inventory.vars_of(found), found.implicit), found.implicit)),
+            Some(found) => Arc::new(Host::new(
+                name.clone(),
+                with_local(inventory.vars_of(found), found.implicit),
+                found.implicit,
+            )),
             // A name that only a delegate_to knows.
             None => {
                 let vars = inventory.group("all").map(|all| all.vars.clone()).unwrap_or_default();

@@ -12,10 +12,11 @@ pub fn selected(tags: &[String], only: &[String], skip: &[String]) -> bool {
     let all = only.is_empty() || asks(only, "all");
     let run = if all {
         !has("never") || named(only)
-    } else if has("always") || named(only) || (asks(only, "tagged") && tagged && !has("never")) {
-        true
     } else {
-        asks(only, "untagged") && !tagged
+        has("always")
+            || named(only)
+            || (asks(only, "tagged") && tagged && !has("never"))
+            || (asks(only, "untagged") && !tagged)
     };
     if !run || skip.is_empty() {
         return run;

@@ -11,7 +11,11 @@ use std::time::Duration;
 /// Opens connections. One for the whole run.
 pub trait Transport: Send + Sync {
     /// The agent on `target` as `identity`, starting it if need be. Connections are shared: asking twice is cheap.
-    fn agent<'a>(&'a self, target: &'a Target, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn Agent>, LinkError>>;
+    fn agent<'a>(
+        &'a self,
+        target: &'a Target,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Arc<dyn Agent>, LinkError>>;
     /// Runs a command line by the login shell without any agent (`raw`).
     fn raw<'a>(
         &'a self,
@@ -29,7 +33,12 @@ pub trait Transport: Send + Sync {
 /// A running agent.
 pub trait Agent: Send + Sync {
     /// One module call. The future may be dropped: the call is cancelled then, its children killed.
-    fn call<'a>(&'a self, call: AgentCall, contents: Arc<dyn Contents>, output: Arc<dyn Output>) -> BoxFuture<'a, Result<AgentDone, LinkError>>;
+    fn call<'a>(
+        &'a self,
+        call: AgentCall,
+        contents: Arc<dyn Contents>,
+        output: Arc<dyn Output>,
+    ) -> BoxFuture<'a, Result<AgentDone, LinkError>>;
 }
 
 /// A module call before it has a number.

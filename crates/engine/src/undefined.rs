@@ -13,12 +13,27 @@ use std::path::{Path, PathBuf};
 
 /// Set by the engine or the templates themselves, beside the magic variables and `ansible_…`.
 const OTHERS: &[&str] = &[
-    "environment", "item", "template_destpath", "template_fullpath", "template_host", "template_mtime", "template_path",
-    "template_run_date", "template_uid", "vars",
+    "environment",
+    "item",
+    "template_destpath",
+    "template_fullpath",
+    "template_host",
+    "template_mtime",
+    "template_path",
+    "template_run_date",
+    "template_uid",
+    "vars",
 ];
 
 /// Adds an error for each name that is used and defined nowhere.
-pub fn check(playbooks: &[Playbook], templater: &Templater, loader: &Loader, inventory: &Inventory, extra: &Vars, diags: &mut Diagnostics) {
+pub fn check(
+    playbooks: &[Playbook],
+    templater: &Templater,
+    loader: &Loader,
+    inventory: &Inventory,
+    extra: &Vars,
+    diags: &mut Diagnostics,
+) {
     let mut names = Names { loader, known: HashSet::new(), open: false };
     names.add(extra);
     inventory.hosts.values().for_each(|host| names.add(&inventory.vars_of(host)));
@@ -174,8 +189,11 @@ impl Check<'_> {
     fn node(&mut self, node: &Node, kind: Kind) {
         match &node.value {
             Yaml::Str(text) if !node.is_unsafe() && !node.is_vault() => {
-                for used in self.templater.references(text, kind).required.into_iter().filter(|used| used.certain) {
-                    let span = node.span_within(&self.loader.sources, used.range.start, used.range.len().max(1));
+                for used in
+                    self.templater.references(text, kind).required.into_iter().filter(|used| used.certain)
+                {
+                    let span =
+                        node.span_within(&self.loader.sources, used.range.start, used.range.len().max(1));
                     self.name(&used, if span.is_none() { node.span } else { span });
                 }
             }
@@ -193,19 +211,24 @@ impl Check<'_> {
         if !found.files.is_empty() {
             return;
         }
-        let missing: Vec<Used> = found.required.into_iter().filter(|used| used.certain && !self.is_known(&used.name)).collect();
+        let missing: Vec<Used> =
+            found.required.into_iter().filter(|used| used.certain && !self.is_known(&used.name)).collect();
         if missing.is_empty() {
             return;
         }
         let file = self.loader.sources.add(PathBuf::from(path), text);
         for used in missing {
-            let span = Span::new(file, used.range.start as u32, used.range.end.max(used.range.start + 1) as u32);
+            let span =
+                Span::new(file, used.range.start as u32, used.range.end.max(used.range.start + 1) as u32);
             self.name(&used, span);
         }
     }
 
     fn is_known(&self, name: &str) -> bool {
-        self.known.contains(name) || name.starts_with("ansible_") || NAMES.contains(&name) || OTHERS.contains(&name)
+        self.known.contains(name)
+            || name.starts_with("ansible_")
+            || NAMES.contains(&name)
+            || OTHERS.contains(&name)
     }
 
     fn name(&mut self, used: &Used, span: Span) {

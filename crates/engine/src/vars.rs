@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::render;
 
-
 /// Final values: facts, registered results, loop variables.
 pub type Values = indexmap::IndexMap<Arc<str>, Value>;
 
@@ -71,8 +70,12 @@ impl TaskScope {
     pub fn raw(&self, name: &str) -> Option<Node> {
         self.layers.iter().rev().find_map(|layer| match layer {
             Layer::Nodes(vars) => vars.get(name).cloned(),
-            Layer::Values(values) => values.get(name).map(|v| Node::from_json(&provision_templates::to_json(v))),
-            Layer::Magic(magic) => magic.get(name).map(|v| Node::from_json(&provision_templates::to_json(&v))),
+            Layer::Values(values) => {
+                values.get(name).map(|v| Node::from_json(&provision_templates::to_json(v)))
+            }
+            Layer::Magic(magic) => {
+                magic.get(name).map(|v| Node::from_json(&provision_templates::to_json(&v)))
+            }
         })
     }
 

@@ -56,7 +56,11 @@ pub fn pair(word: &str) -> Option<(&str, String)> {
 /// Without the quotes around the whole.
 pub fn unquote(text: &str) -> String {
     for quote in ['"', '\''] {
-        if text.len() >= 2 && text.starts_with(quote) && text.ends_with(quote) && !text[..text.len() - 1].ends_with('\\') {
+        if text.len() >= 2
+            && text.starts_with(quote)
+            && text.ends_with(quote)
+            && !text[..text.len() - 1].ends_with('\\')
+        {
             return text[1..text.len() - 1].replace(&format!("\\{quote}"), &quote.to_string());
         }
     }
@@ -69,7 +73,10 @@ mod tests {
 
     #[test]
     fn splits_like_ansible() {
-        assert_eq!(split("src=a b='c d' e={{ x | default('y z') }}"), ["src=a", "b='c d'", "e={{ x | default('y z') }}"]);
+        assert_eq!(
+            split("src=a b='c d' e={{ x | default('y z') }}"),
+            ["src=a", "b='c d'", "e={{ x | default('y z') }}"]
+        );
         assert_eq!(split("echo \"a b\" 'c'"), ["echo", "\"a b\"", "'c'"]);
         assert_eq!(pair("b='c d'"), Some(("b", "c d".to_owned())));
         assert_eq!(pair("http://x?a=b"), None);

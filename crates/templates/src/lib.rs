@@ -40,7 +40,8 @@ pub use references::{References, Used};
 pub use scope::{Kwargs, Lookups, PathQuery, Scope, TemplateSource};
 pub use templater::{FileOptions, Kind, RenderOptions, Templater, is_template};
 pub use value::{
-    Dict, error_value, from_json, is_omit, is_unknown, mapping, omit_value, to_json, unknown_value, value_error,
+    Dict, error_value, from_json, is_omit, is_unknown, mapping, omit_value, to_json, unknown_value,
+    value_error,
 };
 
 /// `str(value)` as Python prints it; what a number or a list becomes inside a text.

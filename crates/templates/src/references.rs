@@ -72,7 +72,12 @@ struct Walk {
 }
 
 fn used(name: &str, place: crate::ir::Place) -> Used {
-    Used { name: name.to_owned(), line: place.line, range: place.start as usize..place.end as usize, certain: true }
+    Used {
+        name: name.to_owned(),
+        line: place.line,
+        range: place.start as usize..place.end as usize,
+        certain: true,
+    }
 }
 
 fn push(list: &mut Vec<Used>, item: Used) {

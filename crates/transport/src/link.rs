@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, FutureExt};
 use provision_engine::transport::{
     Agent, AgentCall, AgentDone, Content, Contents, LinkError, Output, Secret,
 };
-use provision_wire::{CHUNK, Call, Hello, READY, Reply, Request, VERSION, decode, encode, frame_length};
+use provision_wire::{CHUNK, Call, READY, Reply, Request, VERSION, decode, encode, frame_length};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,6 @@ pub struct Link {
     frames: mpsc::Sender<Vec<u8>>,
     pending: Arc<Pending>,
     next: AtomicU64,
-    pub hello: Hello,
     _keep: Box<dyn std::any::Any + Send + Sync>,
 }
 
@@ -127,8 +126,8 @@ impl Link {
             }
         };
         let mut input = Frames { buffer: rest, stdout: ends.stdout };
-        let hello = match input.next().await {
-            Ok(Some(Reply::Hello(hello))) if hello.version == VERSION => *hello,
+        match input.next().await {
+            Ok(Some(Reply::Hello(hello))) if hello.version == VERSION => {}
             Ok(Some(Reply::Hello(hello))) => {
                 return Err(LinkError::Failed(format!(
                     "{host}: the agent speaks protocol {}, this program {VERSION}",
@@ -137,7 +136,7 @@ impl Link {
             }
             Ok(_) => return Err(LinkError::Failed(format!("{host}: the agent did not greet"))),
             Err(why) => return Err(lost(host, &why)),
-        };
+        }
         let (frames, queue) = mpsc::channel(16);
         tokio::spawn(write(ends.stdin, queue));
         let greeting =
@@ -145,7 +144,7 @@ impl Link {
         frames.send(greeting).await.map_err(|_| lost(host, "the connection was closed"))?;
         let pending = Arc::new(Pending::default());
         tokio::spawn(read(input, pending.clone(), frames.clone(), errors));
-        Ok(Link { host: host.to_owned(), frames, pending, next: AtomicU64::new(1), hello, _keep: ends.keep })
+        Ok(Link { host: host.to_owned(), frames, pending, next: AtomicU64::new(1), _keep: ends.keep })
     }
 
     /// The streams have ended.

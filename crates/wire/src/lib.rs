@@ -24,14 +24,25 @@ pub const READY: &[u8] = b"\x01provision-agent-ready\x02\n";
 /// Controller to agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    Hello { version: u32 },
+    Hello {
+        version: u32,
+    },
     Call(Call),
     /// A piece of the content asked for by [`Reply::Need`], in order; the last one has `last`.
-    Chunk { sha256: String, data: Vec<u8>, last: bool },
+    Chunk {
+        sha256: String,
+        data: Vec<u8>,
+        last: bool,
+    },
     /// The controller cannot give that content.
-    NoContent { sha256: String, why: String },
+    NoContent {
+        sha256: String,
+        why: String,
+    },
     /// End the running call; its children are killed.
-    Cancel { id: u64 },
+    Cancel {
+        id: u64,
+    },
 }
 
 /// One module call.
@@ -57,9 +68,16 @@ pub struct Call {
 pub enum Reply {
     Hello(Box<Hello>),
     /// Send this content as [`Request::Chunk`]s.
-    Need { id: u64, sha256: String },
+    Need {
+        id: u64,
+        sha256: String,
+    },
     /// Output of a running command.
-    Output { id: u64, stream: Stream, data: Vec<u8> },
+    Output {
+        id: u64,
+        stream: Stream,
+        data: Vec<u8>,
+    },
     Done(Box<Done>),
 }
 

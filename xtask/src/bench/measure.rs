@@ -26,9 +26,14 @@ pub struct Sample {
     pub seconds: Option<f64>,
     /// Why it does not count.
     pub error: Option<String>,
+    /// It was stopped after the most that a run may take, so all that is known is that it takes longer.
+    pub stopped: bool,
     /// The machine's load average over a minute, when the run began.
     pub load: f64,
 }
+
+/// The exit code of timeout(1) when it had to end the command.
+const STOPPED: i32 = 124;
 
 /// How a run went.
 pub struct Once {
@@ -42,19 +47,23 @@ pub fn sample(stage: &Stage, cell: Cell, run: u16) -> Result<Sample> {
     let load = load()?;
     let once = once(stage, cell)?;
     let error = match once.code {
+        Some(STOPPED) => Some(format!("stopped after {} s", stage.limit)),
         Some(0) => cell.tool.converged(cell, &once.stdout, &once.stderr).err(),
         code => Some(format!("exit {code:?}: {}", once.stderr.lines().last().unwrap_or_default())),
     };
     let seconds = error.is_none().then_some(once.seconds);
-    Ok(Sample { cell, run, seconds, error, load })
+    Ok(Sample { cell, run, seconds, error, stopped: once.code == Some(STOPPED), load })
 }
 
 /// Runs a tool, its output going to files as in a job nobody watches.
 pub fn once(stage: &Stage, cell: Cell) -> Result<Once> {
     let name = format!("{}-{}-h{}", cell.job.name(), cell.tool.name(), cell.hosts);
     let (out, err) = (stage.dir.join(format!("{name}.out")), stage.dir.join(format!("{name}.err")));
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(cell.tool.line(stage, cell)).current_dir(&stage.dir);
+    let mut command = Command::new("timeout");
+    command
+        .args(["-k", "10", &stage.limit.to_string(), "sh", "-c"])
+        .arg(cell.tool.line(stage, cell))
+        .current_dir(&stage.dir);
     command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&err)?);
     command.env_remove("SSH_AUTH_SOCK");
     let sockets = Sockets::new()?;
@@ -112,7 +121,7 @@ mod tests {
     #[test]
     fn a_thrown_out_run_is_in_no_median() {
         let cell = Cell { job: Job::Tasks, tool: Tool::Script, hosts: 1 };
-        let make = |seconds| Sample { cell, run: 1, seconds, error: None, load: 0.0 };
+        let make = |seconds| Sample { cell, run: 1, seconds, error: None, stopped: false, load: 0.0 };
         let all = [make(Some(3.0)), make(None), make(Some(1.0)), make(Some(2.0)), make(Some(9.0))];
         assert_eq!(spread(&all.iter().collect::<Vec<_>>()), Some((2.5, 1.0, 9.0)));
         assert_eq!(spread(&[&make(None)]), None);

@@ -29,6 +29,9 @@ pub struct Args {
     /// Seconds; a tool whose first run takes longer is not run again, and that run is its number
     #[arg(long, default_value_t = 60)]
     patience: u64,
+    /// Seconds; a run that takes longer is stopped, and its number is "longer than this"
+    #[arg(long, default_value_t = 600)]
+    limit: u64,
     /// Only these jobs and tools (commas; may be given several times); prints, and leaves docs/ alone
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -80,7 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => crate::demo::release_binary()?,
     };
     let oracles = tools::oracles()?;
-    let stage = Stage::set_up(args.hosts, binary, oracles)?;
+    let stage = Stage::set_up(args.hosts, binary, oracles, args.limit)?;
     let before = measure::load()?;
     let mut sizes = vec![1, args.hosts];
     sizes.dedup();
@@ -108,7 +111,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !args.keep {
         stage.take_down()?;
     }
-    let thrown = samples.iter().filter(|s| s.seconds.is_none()).count();
+    let thrown = samples.iter().filter(|s| s.error.is_some() && !s.stopped).count();
     if thrown > 0 {
         bail!("{thrown} of {} runs were thrown out: they failed or changed something", samples.len());
     }

@@ -19,6 +19,8 @@ pub struct Facts {
     processors: usize,
     /// Of the machine, over a minute, before and after.
     load: (f64, f64),
+    /// How far the tools stand back behind other programs (nice(1)); the hosts' side does not.
+    nice: i32,
     runs: u16,
     patience: u64,
     versions: Vec<(&'static str, String)>,
@@ -35,6 +37,7 @@ impl Facts {
             processor: model.unwrap_or("unknown").to_owned(),
             processors: std::thread::available_parallelism()?.get(),
             load: (before, after),
+            nice: said("nice")?.parse().context("nice(1) says no number")?,
             runs,
             patience,
             versions: vec![
@@ -76,8 +79,10 @@ pub fn markdown(facts: &Facts, stage: &Stage, samples: &[Sample], sizes: &[u8]) 
             "---|".repeat(sizes.len())
         )?;
         for &tool in job.tools() {
-            let cells: Vec<String> =
-                sizes.iter().map(|&hosts| shown(samples, Cell { job, tool, hosts }, facts.runs)).collect();
+            let cells: Vec<String> = sizes
+                .iter()
+                .map(|&hosts| shown(samples, Cell { job, tool, hosts }, facts.runs, stage.limit))
+                .collect();
             writeln!(text, "| {} | {} |", label(tool), cells.join(" | "))?;
         }
         for &hosts in sizes {
@@ -90,7 +95,7 @@ pub fn markdown(facts: &Facts, stage: &Stage, samples: &[Sample], sizes: &[u8]) 
     write!(
         text,
         "## The machine\n\nHosts and tools share one machine: {} × {}, {}. {}. Load average {:.2} before, {:.2} after{}. \
-         Hosts: {} in systemd-nspawn with their own sshd, reached over a bridge.\n\n",
+         Hosts: {} in systemd-nspawn with their own sshd, reached over a bridge.{}\n\n",
         facts.processors,
         facts.processor,
         facts.kernel,
@@ -99,6 +104,7 @@ pub fn markdown(facts: &Facts, stage: &Stage, samples: &[Sample], sizes: &[u8]) 
         facts.load.1,
         quiet(facts, samples),
         stage.options,
+        niceness(facts.nice),
     )?;
     for (name, version) in &facts.versions {
         writeln!(text, "- {name}: {version}")?;
@@ -130,9 +136,9 @@ pub fn csv(samples: &[Sample]) -> String {
     text
 }
 
-fn shown(samples: &[Sample], cell: Cell, runs: u16) -> String {
+fn shown(samples: &[Sample], cell: Cell, runs: u16, limit: u64) -> String {
     let ours: Vec<&Sample> = samples.iter().filter(|s| s.cell == cell).collect();
-    let thrown = ours.iter().filter(|s| s.seconds.is_none()).count();
+    let thrown = ours.iter().filter(|s| s.seconds.is_none() && !s.stopped).count();
     let mut note =
         if thrown == 0 { String::new() } else { format!(", {thrown} of {} thrown out", ours.len()) };
     if ours.len() < usize::from(runs) {
@@ -140,6 +146,7 @@ fn shown(samples: &[Sample], cell: Cell, runs: u16) -> String {
     }
     match spread(&ours) {
         Some((median, least, most)) => format!("**{median:.2}** ({least:.2}–{most:.2}){note}"),
+        None if ours.iter().any(|s| s.stopped) => format!("over {limit}{note}"),
         None if ours.is_empty() => "–".into(),
         None => "all thrown out".into(),
     }
@@ -158,6 +165,14 @@ fn relation(samples: &[Sample], job: Job, hosts: u8) -> Option<String> {
     let plural = if hosts == 1 { "" } else { "s" };
     (!factors.is_empty())
         .then(|| format!("{hosts} host{plural}, times as long as provision: {}.", factors.join(", ")))
+}
+
+/// Said only where it matters.
+fn niceness(nice: i32) -> String {
+    match nice {
+        0 => String::new(),
+        _ => format!(" All tools ran at nice {nice}, the hosts' side did not."),
+    }
 }
 
 /// A machine that does other things measures those as well, and the reader is to know.
@@ -239,10 +254,14 @@ mod tests {
             run: 1,
             seconds,
             error: seconds.is_none().then(|| "a \"b\"".into()),
+            stopped: false,
             load: 0.5,
         };
-        assert_eq!(shown(&[make(Some(0.5)), make(None)], cell, 1), "**0.50** (0.50–0.50), 1 of 2 thrown out");
-        assert_eq!(shown(&[make(None)], cell, 1), "all thrown out");
+        assert_eq!(
+            shown(&[make(Some(0.5)), make(None)], cell, 1, 9),
+            "**0.50** (0.50–0.50), 1 of 2 thrown out"
+        );
+        assert_eq!(shown(&[make(None)], cell, 1, 9), "all thrown out");
         assert!(csv(&[make(None)]).ends_with("tasks,1,script,1,,0.50,\"a 'b'\"\n"));
     }
 }

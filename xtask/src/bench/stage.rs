@@ -22,11 +22,13 @@ pub struct Stage {
     /// `ansible-playbook` and `pyinfra`.
     pub oracles: PathBuf,
     pub options: Options,
+    /// Seconds that a run may take.
+    pub limit: u64,
 }
 
 impl Stage {
     /// Boots `hosts` hosts with Python, which Ansible needs, and the packages of the site.
-    pub fn set_up(hosts: u8, provision: PathBuf, oracles: PathBuf) -> Result<Stage> {
+    pub fn set_up(hosts: u8, provision: PathBuf, oracles: PathBuf, limit: u64) -> Result<Stage> {
         let options = Options { python: true, layer: Some(Layer::NGINX), ..Options::default() };
         fleet::build(&options)?;
         let fleet = Fleet::open(NAME)?;
@@ -39,7 +41,7 @@ impl Stage {
         copy_dir(&bins::workspace().join("xtask/bench"), &dir)?;
         fs::write(dir.join("files.yaml"), files_yaml())?;
         fs::write(dir.join("site.yaml"), SITE)?;
-        let stage = Stage { fleet, dir, provision, oracles, options };
+        let stage = Stage { fleet, dir, provision, oracles, options, limit };
         stage.write_inventories(1)?;
         stage.write_inventories(hosts)?;
         Ok(stage)

@@ -24,7 +24,12 @@ impl Output for Streaming {
         }
         let text = self.engine.secrets.redact(&provision_system::text::bytes_to_text(data));
         let stream = if stream == Stream::Stdout { "stdout" } else { "stderr" };
-        self.engine.emit(&crate::event::Event::Output { task: self.task, host: self.host.clone(), stream, text });
+        self.engine.emit(&crate::event::Event::Output {
+            task: self.task,
+            host: self.host.clone(),
+            stream,
+            text,
+        });
     }
 }
 
@@ -54,7 +59,12 @@ pub async fn setup(attempt: &Attempt<'_>, args: Map<String, Value>) -> Reply {
 }
 
 /// One module call on the task's target as the task's identity.
-pub async fn call_with(attempt: &Attempt<'_>, module: &str, args: Map<String, Value>, contents: Store) -> Reply {
+pub async fn call_with(
+    attempt: &Attempt<'_>,
+    module: &str,
+    args: Map<String, Value>,
+    contents: Store,
+) -> Reply {
     let engine = &attempt.run.engine;
     if let Some(entry) = provision_modules::find(module) {
         // Secrets are remembered before anything can go wrong with them.
@@ -125,7 +135,8 @@ fn identity_name(attempt: &Attempt<'_>) -> String {
 fn untold(attempt: &Attempt<'_>, identity: &str) -> (Vec<Mutation>, usize) {
     let mut state = attempt.run.host.state();
     let from = state.told.get(identity).copied().unwrap_or(0);
-    let news = state.predicted[from..].iter().filter(|(who, _)| who != identity).map(|(_, m)| m.clone()).collect();
+    let news =
+        state.predicted[from..].iter().filter(|(who, _)| who != identity).map(|(_, m)| m.clone()).collect();
     let all = state.predicted.len();
     state.told.insert(identity.to_owned(), all);
     (news, all)
@@ -135,7 +146,9 @@ fn untold(attempt: &Attempt<'_>, identity: &str) -> (Vec<Mutation>, usize) {
 fn shown(diff: provision_system::Diff) -> Diff {
     let text = |side: &Side| match side {
         Side::Text(text) => text.clone(),
-        state @ Side::State(_) => serde_json::to_string_pretty(state).map(|text| text + "\n").unwrap_or_default(),
+        state @ Side::State(_) => {
+            serde_json::to_string_pretty(state).map(|text| text + "\n").unwrap_or_default()
+        }
     };
     Diff {
         before: text(&diff.before),

@@ -38,7 +38,9 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     for (index, condition) in parsed.that.iter().enumerate() {
         let held = match condition {
             Value::Bool(b) => Ok(*b),
-            other => attempt.run.engine.templater.eval_condition(&crate::render::plain(other), &attempt.dynamic),
+            other => {
+                attempt.run.engine.templater.eval_condition(&crate::render::plain(other), &attempt.dynamic)
+            }
         };
         match held {
             Ok(true) => {}

@@ -18,7 +18,9 @@ pub async fn run(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
     if let Some(content) = args.get_mut("content") {
         if content.is_object() || content.is_array() {
             // As Python's json module writes it.
-            let scope = attempt.scope.with_values([("_content".into(), provision_templates::from_json(content.take()))]);
+            let scope = attempt
+                .scope
+                .with_values([("_content".into(), provision_templates::from_json(content.take()))]);
             let scope: std::sync::Arc<dyn provision_templates::Scope> = scope;
             match attempt.run.engine.templater.eval("_content | to_json", &scope) {
                 Ok(text) => *content = Value::String(provision_templates::to_text(&text)),
@@ -48,9 +50,14 @@ pub fn find(attempt: &Attempt<'_>, kind: &str, src: &str) -> Result<PathBuf, Box
     // Names that are not UTF-8 come from lookups.
     let name = provision_system::text::to_os(src);
     dirs.find(kind, &name).ok_or_else(|| {
-        let tried: Vec<String> = dirs.candidates(kind, &name).iter().map(|p| format!("  {}", p.display())).collect();
-        let place = attempt.run.place(attempt.run.task.args.get("src").map_or(attempt.run.task.span, |n| n.span));
-        Box::new(Reply::fail(format!("Could not find or access '{src}' on the control machine\n  at {place}\nSearched in:\n{}", tried.join("\n"))))
+        let tried: Vec<String> =
+            dirs.candidates(kind, &name).iter().map(|p| format!("  {}", p.display())).collect();
+        let place =
+            attempt.run.place(attempt.run.task.args.get("src").map_or(attempt.run.task.span, |n| n.span));
+        Box::new(Reply::fail(format!(
+            "Could not find or access '{src}' on the control machine\n  at {place}\nSearched in:\n{}",
+            tried.join("\n")
+        )))
     })
 }
 
@@ -95,8 +102,15 @@ fn offer_tree(path: &Path, src: &str, args: &mut Map<String, Value>, store: &mut
 }
 
 /// Everything below, directories before what they hold.
-fn walk(top: &Path, below: &Path, follow: bool, store: &mut Store, entries: &mut Vec<Value>) -> io::Result<()> {
-    let mut names: Vec<_> = std::fs::read_dir(top.join(below))?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
+fn walk(
+    top: &Path,
+    below: &Path,
+    follow: bool,
+    store: &mut Store,
+    entries: &mut Vec<Value>,
+) -> io::Result<()> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(top.join(below))?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
     names.sort();
     for name in names {
         let relative = below.join(&name);

@@ -38,7 +38,9 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
             let name = render::plain(&var);
             let value = match provision_templates::is_template(&name) {
                 // `var: "{{ x }}"` names the variable that x names.
-                true => render::node(&Node::str(name.as_str()), &attempt.dynamic, templater).map_err(|e| e.error),
+                true => {
+                    render::node(&Node::str(name.as_str()), &attempt.dynamic, templater).map_err(|e| e.error)
+                }
                 false => templater.eval(&name, &attempt.dynamic),
             };
             let value = match value {
@@ -47,11 +49,18 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
                     None => to_json(&value),
                 },
                 Err(error) => match &error.kind {
-                    ErrorKind::Undefined { .. } => Value::String(format!("<< error 1 - {} >>", error.message)),
-                    ErrorKind::Unknown { reason } => Value::String(format!("unknown until applied: depends on {reason}")),
+                    ErrorKind::Undefined { .. } => {
+                        Value::String(format!("<< error 1 - {} >>", error.message))
+                    }
+                    ErrorKind::Unknown { reason } => {
+                        Value::String(format!("unknown until applied: depends on {reason}"))
+                    }
                     _ => {
-                        let span = attempt.run.task.args.get("var").map_or(attempt.run.task.span, |node| node.span);
-                        return attempt.run.render_failure(&RenderError { error: error.without_place(), span });
+                        let span =
+                            attempt.run.task.args.get("var").map_or(attempt.run.task.span, |node| node.span);
+                        return attempt
+                            .run
+                            .render_failure(&RenderError { error: error.without_place(), span });
                     }
                 },
             };

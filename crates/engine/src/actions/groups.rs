@@ -52,11 +52,16 @@ pub fn add_host(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
     let groups = ["groups", "groupname", "group"].iter().find_map(|key| args.remove(*key));
     let groups: Vec<String> = match groups {
         Some(Value::Array(items)) => items.iter().map(crate::render::plain).collect(),
-        Some(value) => crate::render::plain(&value).split(',').map(|g| g.trim().to_owned()).filter(|g| !g.is_empty()).collect(),
+        Some(value) => crate::render::plain(&value)
+            .split(',')
+            .map(|g| g.trim().to_owned())
+            .filter(|g| !g.is_empty())
+            .collect(),
         None => Vec::new(),
     };
     let engine = &attempt.run.engine;
-    let vars: Vars = args.iter().map(|(key, value)| (Arc::from(key.as_str()), Node::from_json(value))).collect();
+    let vars: Vars =
+        args.iter().map(|(key, value)| (Arc::from(key.as_str()), Node::from_json(value))).collect();
     let names: Vec<&str> = groups.iter().map(String::as_str).collect();
     let mut diags = Diagnostics::new();
     let changed = engine.change_inventory(|inventory| {

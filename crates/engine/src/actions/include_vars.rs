@@ -11,7 +11,10 @@ use std::sync::Arc;
 /// Loads variables from files while the play runs.
 #[derive(Debug, Args)]
 #[args(name = "include_vars", free_form = "file", mutually_exclusive("file", "dir"))]
-#[expect(dead_code, reason = "refused, or passed on to the agent as they are: declared to be checked and documented")]
+#[expect(
+    dead_code,
+    reason = "refused, or passed on to the agent as they are: declared to be checked and documented"
+)]
 pub struct IncludeVarsArgs {
     /// The file: YAML or JSON, searched in the role's `vars/`, beside the task file and the playbook.
     pub file: Option<String>,
@@ -48,8 +51,12 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
         (Some(file), _) => match dirs.find("vars", file) {
             Some(path) => vec![path],
             None => {
-                let tried: Vec<String> = dirs.candidates("vars", file).iter().map(|p| p.display().to_string()).collect();
-                return Reply::fail(format!("Could not find or access '{file}'; searched: {}", tried.join(", ")));
+                let tried: Vec<String> =
+                    dirs.candidates("vars", file).iter().map(|p| p.display().to_string()).collect();
+                return Reply::fail(format!(
+                    "Could not find or access '{file}'; searched: {}",
+                    tried.join(", ")
+                ));
             }
         },
         (None, Some(dir)) => match dirs.find("vars", dir) {
@@ -58,10 +65,17 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
                 files_below(&path, args.depth.checked_sub(1), &mut files);
                 let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 files.retain(|path| !args.ignore_files.contains(&name(path)));
-                let known = |path: &Path| path.extension().is_some_and(|e| args.extensions.iter().any(|known| e == known.as_str()));
-                if let Some(path) = files.iter().find(|path| !known(path)).filter(|_| !args.ignore_unknown_extensions) {
+                let known = |path: &Path| {
+                    path.extension().is_some_and(|e| args.extensions.iter().any(|known| e == known.as_str()))
+                };
+                if let Some(path) =
+                    files.iter().find(|path| !known(path)).filter(|_| !args.ignore_unknown_extensions)
+                {
                     let endings = args.extensions.join(", ");
-                    return Reply::fail(format!("{} does not have a valid extension: {endings}", path.display()));
+                    return Reply::fail(format!(
+                        "{} does not have a valid extension: {endings}",
+                        path.display()
+                    ));
                 }
                 files.retain(|path| known(path));
                 files
@@ -99,7 +113,8 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
 
 /// Files of a directory and, `depth` levels further down (None: all), of those below it, by name.
 fn files_below(dir: &Path, depth: Option<u32>, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     entries.sort();
     for path in entries {
         if !path.is_dir() {

@@ -31,10 +31,14 @@ pub async fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     match seconds {
         Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds.max(0.0))).await,
         None => {
-            let prompt = args.prompt.unwrap_or_else(|| "Press enter to continue, Ctrl+C to interrupt".to_owned());
+            let prompt =
+                args.prompt.unwrap_or_else(|| "Press enter to continue, Ctrl+C to interrupt".to_owned());
             match attempt.run.engine.ask(&format!("[pause]\n{prompt}:"), !args.echo) {
                 Some(answer) => input = answer,
-                None => attempt.run.engine.warn("Not waiting for response to prompt as stdin is not interactive", None),
+                None => attempt
+                    .run
+                    .engine
+                    .warn("Not waiting for response to prompt as stdin is not interactive", None),
             }
         }
     }

@@ -6,7 +6,8 @@ use crate::host_task::{Attempt, Reply};
 use serde_json::{Map, Value};
 
 pub async fn run(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
-    let line = args.get("cmd").or_else(|| args.get("_raw_params")).map(crate::render::plain).unwrap_or_default();
+    let line =
+        args.get("cmd").or_else(|| args.get("_raw_params")).map(crate::render::plain).unwrap_or_default();
     let Some(name) = shlex::Shlex::new(&line).next() else {
         return Reply::fail("script needs the path of a script");
     };

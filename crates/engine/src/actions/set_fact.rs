@@ -11,7 +11,9 @@ pub fn run(args: Map<String, Value>) -> Reply {
     let mut facts = args;
     facts.remove("cacheable");
     if facts.is_empty() {
-        return Reply::fail("No key/value pairs provided, at least one is required for this action to succeed");
+        return Reply::fail(
+            "No key/value pairs provided, at least one is required for this action to succeed",
+        );
     }
     if let Some(name) = facts.keys().find(|name| !valid_name(name)) {
         return Reply::fail(format!(

@@ -17,7 +17,10 @@ use std::sync::Arc;
 /// Templates a file out to the target.
 #[derive(Args)]
 #[args(name = "template")]
-#[expect(dead_code, reason = "refused, or passed on to the agent as they are: declared to be checked and documented")]
+#[expect(
+    dead_code,
+    reason = "refused, or passed on to the agent as they are: declared to be checked and documented"
+)]
 pub struct TemplateArgs {
     /// The Jinja2 file, searched in the role's `templates/`, beside the task file and the playbook.
     #[arg(required)]
@@ -143,6 +146,9 @@ fn with_names(scope: &Arc<TaskScope>, path: &Path, dest: &str) -> Arc<TaskScope>
         ("template_path".into(), Templated::from(text.as_ref())),
         ("template_fullpath".into(), Templated::from(text.as_ref())),
         ("template_destpath".into(), Templated::from(dest)),
-        ("ansible_managed".into(), scope.get("ansible_managed").ok().flatten().unwrap_or_else(|| Templated::from("Ansible managed"))),
+        (
+            "ansible_managed".into(),
+            scope.get("ansible_managed").ok().flatten().unwrap_or_else(|| Templated::from("Ansible managed")),
+        ),
     ])
 }

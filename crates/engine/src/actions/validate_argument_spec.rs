@@ -6,7 +6,8 @@ use provision_templates::{Scope, to_json};
 use serde_json::{Map, Value, json};
 
 /// Option types of Ansible's argument specs.
-const TYPES: &[&str] = &["str", "int", "float", "bool", "list", "dict", "path", "raw", "json", "jsonarg", "bytes", "bits"];
+const TYPES: &[&str] =
+    &["str", "int", "float", "bool", "list", "dict", "path", "raw", "json", "jsonarg", "bytes", "bits"];
 
 pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     let spec = match args.get("argument_spec") {
@@ -16,7 +17,9 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
             None => return Reply::fail("\"argument_spec\" arg is required in args: {}"),
         },
     };
-    let Value::Object(options) = spec else { return Reply::fail("argument_spec must be a mapping of options") };
+    let Value::Object(options) = spec else {
+        return Reply::fail("argument_spec must be a mapping of options");
+    };
     let given = args.get("provided_arguments").and_then(Value::as_object);
     let mut errors = Vec::new();
     for (name, option) in &options {
@@ -65,14 +68,20 @@ fn check(path: &str, option: &Value, value: Option<&Value>, errors: &mut Vec<Str
     }
     let list = match value {
         Value::Array(items) => items.clone(),
-        Value::String(text) if wanted == "list" => text.split(',').map(|t| Value::String(t.trim().to_owned())).collect(),
+        Value::String(text) if wanted == "list" => {
+            text.split(',').map(|t| Value::String(t.trim().to_owned())).collect()
+        }
         other => vec![other.clone()],
     };
     if let Some(choices) = option.get("choices").and_then(Value::as_array) {
         let texts: Vec<String> = choices.iter().map(text_of).collect();
         for item in &list {
             if !texts.contains(&text_of(item)) {
-                errors.push(format!("value of {path} must be one of: {}, got: {}", texts.join(", "), text_of(item)));
+                errors.push(format!(
+                    "value of {path} must be one of: {}, got: {}",
+                    texts.join(", "),
+                    text_of(item)
+                ));
             }
         }
     }
@@ -94,7 +103,10 @@ fn check(path: &str, option: &Value, value: Option<&Value>, errors: &mut Vec<Str
             let known: Vec<&str> = inner.keys().map(String::as_str).collect();
             let near = provision_source::nearest(key, known.iter().copied());
             let hint = near.map(|n| format!(" Did you mean '{n}'?")).unwrap_or_default();
-            errors.push(format!("Unsupported parameter {place}.{key}. Supported parameters include: {}.{hint}", known.join(", ")));
+            errors.push(format!(
+                "Unsupported parameter {place}.{key}. Supported parameters include: {}.{hint}",
+                known.join(", ")
+            ));
         }
         for (name, option) in inner {
             check(&format!("{place}.{name}"), option, map.get(name), errors);
@@ -108,14 +120,21 @@ fn text_of(value: &Value) -> String {
 
 /// Can the value be taken as that type, as Ansible converts?
 fn fits(value: &Value, wanted: &str) -> Result<(), String> {
-    let refuse = || Err(format!("is of type {} and we were unable to convert to {wanted}", python_type(value)));
+    let refuse =
+        || Err(format!("is of type {} and we were unable to convert to {wanted}", python_type(value)));
     let ok = match wanted {
-        "int" => value.is_i64() || value.is_u64() || value.as_str().is_some_and(|t| t.trim().parse::<i64>().is_ok()) || value.is_boolean(),
+        "int" => {
+            value.is_i64()
+                || value.is_u64()
+                || value.as_str().is_some_and(|t| t.trim().parse::<i64>().is_ok())
+                || value.is_boolean()
+        }
         "float" => value.is_number() || value.as_str().is_some_and(|t| t.trim().parse::<f64>().is_ok()),
         "bool" => render::truth(value).is_some() && !value.is_null(),
         "list" => matches!(value, Value::Array(_) | Value::String(_) | Value::Number(_)),
         "dict" => {
-            value.is_object() || value.as_str().is_some_and(|t| t.trim_start().starts_with('{') || t.contains('='))
+            value.is_object()
+                || value.as_str().is_some_and(|t| t.trim_start().starts_with('{') || t.contains('='))
         }
         "str" | "path" => !matches!(value, Value::Array(_) | Value::Object(_)) || wanted == "str",
         _ => true,

@@ -20,7 +20,14 @@ const FREE: &[(&str, &str)] = &[
 
 impl Loader {
     /// The arguments of the action `value` is given to, with those of `args:`.
-    pub(super) fn arguments(&self, known: Known, value: &Node, extra: Option<&Node>, span: Span, diags: &mut Diagnostics) -> TaskArgs {
+    pub(super) fn arguments(
+        &self,
+        known: Known,
+        value: &Node,
+        extra: Option<&Node>,
+        span: Span,
+        diags: &mut Diagnostics,
+    ) -> TaskArgs {
         let mut args = TaskArgs { span, ..TaskArgs::default() };
         match &value.value {
             Yaml::Null => {}
@@ -49,14 +56,23 @@ impl Loader {
             }
             Some((node, Yaml::Str(text))) if is_template(text) => args.whole = Some(node.clone()),
             Some((node, _)) => diags.push(
-                Diagnostic::error("`args` must be a mapping").at(node.span, format!("this is a {}", node.kind_name())),
+                Diagnostic::error("`args` must be a mapping")
+                    .at(node.span, format!("this is a {}", node.kind_name())),
             ),
         }
         args
     }
 
-    fn text_arguments(&self, known: Known, node: &Node, text: &str, args: &mut TaskArgs, diags: &mut Diagnostics) {
-        let free = known.spec.and_then(|spec| spec.free_form).is_some() || FREE.iter().any(|(name, _)| *name == known.full);
+    fn text_arguments(
+        &self,
+        known: Known,
+        node: &Node,
+        text: &str,
+        args: &mut TaskArgs,
+        diags: &mut Diagnostics,
+    ) {
+        let free = known.spec.and_then(|spec| spec.free_form).is_some()
+            || FREE.iter().any(|(name, _)| *name == known.full);
         if free {
             let (rest, pairs) = split_free(text, known.spec);
             for (name, value) in pairs {
@@ -75,7 +91,9 @@ impl Loader {
         }
         for word in words::split(text) {
             match words::pair(&word) {
-                Some((name, value)) => args.named.push((name.into(), node.span, Node::str(value).at(node.span))),
+                Some((name, value)) => {
+                    args.named.push((name.into(), node.span, Node::str(value).at(node.span)))
+                }
                 None => diags.push(
                     Diagnostic::error(format!("`{}` takes no free form", known.full))
                         .at(node.span, format!("`{word}` is not of the form name=value"))
@@ -86,7 +104,13 @@ impl Loader {
     }
 
     /// Checks what can be known of the arguments before anything is templated.
-    pub(super) fn check_arguments(&self, known: Known, args: &TaskArgs, action: Span, diags: &mut Diagnostics) {
+    pub(super) fn check_arguments(
+        &self,
+        known: Known,
+        args: &TaskArgs,
+        action: Span,
+        diags: &mut Diagnostics,
+    ) {
         let Some(spec) = known.spec else { return };
         let mut given = Map::new();
         for (name, _, node) in &args.named {
@@ -107,7 +131,11 @@ impl Loader {
             let span = match entry {
                 Some((_, _, node)) if problem.value => inner(node, &problem.option),
                 Some((_, span, _)) => *span,
-                None => args.free.as_ref().filter(|_| spec.free_form == Some(top)).map_or(action, |node| node.span),
+                None => args
+                    .free
+                    .as_ref()
+                    .filter(|_| spec.free_form == Some(top))
+                    .map_or(action, |node| node.span),
             };
             let mut diagnostic = Diagnostic::error(problem.message.clone()).at(span, "");
             if let Some(hint) = &problem.hint {
@@ -163,9 +191,22 @@ fn named(map: &Mapping, args: &mut TaskArgs) {
 fn split_free(text: &str, spec: Option<&'static ArgSpec>) -> (String, Vec<(String, String)>) {
     let is_option = |name: &str| {
         // Ansible takes these, and only these, out of a command line.
-        ["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends", "argv", "file", "apply"]
-            .contains(&name)
-            && spec.is_none_or(|spec| spec.options.iter().any(|o| o.name == name || o.aliases.contains(&name)))
+        [
+            "creates",
+            "removes",
+            "chdir",
+            "executable",
+            "warn",
+            "stdin",
+            "stdin_add_newline",
+            "strip_empty_ends",
+            "argv",
+            "file",
+            "apply",
+        ]
+        .contains(&name)
+            && spec
+                .is_none_or(|spec| spec.options.iter().any(|o| o.name == name || o.aliases.contains(&name)))
     };
     let words = words::split(text);
     let mut pairs = Vec::new();

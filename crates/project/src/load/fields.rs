@@ -7,21 +7,74 @@ use std::sync::Arc;
 
 /// Keywords that plays, roles, blocks and tasks share and hand down.
 pub const COMMON: &[&str] = &[
-    "any_errors_fatal", "become", "become_exe", "become_flags", "become_method", "become_user", "check_mode",
-    "collections", "connection", "debugger", "delegate_facts", "delegate_to", "diff", "environment", "ignore_errors",
-    "ignore_unreachable", "module_defaults", "name", "no_log", "port", "remote_user", "run_once", "tags", "throttle",
-    "timeout", "vars", "when",
+    "any_errors_fatal",
+    "become",
+    "become_exe",
+    "become_flags",
+    "become_method",
+    "become_user",
+    "check_mode",
+    "collections",
+    "connection",
+    "debugger",
+    "delegate_facts",
+    "delegate_to",
+    "diff",
+    "environment",
+    "ignore_errors",
+    "ignore_unreachable",
+    "module_defaults",
+    "name",
+    "no_log",
+    "port",
+    "remote_user",
+    "run_once",
+    "tags",
+    "throttle",
+    "timeout",
+    "vars",
+    "when",
 ];
 
 pub const PLAY: &[&str] = &[
-    "fact_path", "force_handlers", "gather_facts", "gather_subset", "gather_timeout", "handlers", "hosts",
-    "max_fail_percentage", "order", "post_tasks", "pre_tasks", "roles", "serial", "strategy", "tasks", "user",
-    "vars_files", "vars_prompt", "import_playbook", "ansible.builtin.import_playbook",
+    "fact_path",
+    "force_handlers",
+    "gather_facts",
+    "gather_subset",
+    "gather_timeout",
+    "handlers",
+    "hosts",
+    "max_fail_percentage",
+    "order",
+    "post_tasks",
+    "pre_tasks",
+    "roles",
+    "serial",
+    "strategy",
+    "tasks",
+    "user",
+    "vars_files",
+    "vars_prompt",
+    "import_playbook",
+    "ansible.builtin.import_playbook",
 ];
 
 pub const TASK: &[&str] = &[
-    "action", "args", "async", "changed_when", "delay", "failed_when", "listen", "local_action", "loop", "loop_control",
-    "notify", "poll", "register", "retries", "until",
+    "action",
+    "args",
+    "async",
+    "changed_when",
+    "delay",
+    "failed_when",
+    "listen",
+    "local_action",
+    "loop",
+    "loop_control",
+    "notify",
+    "poll",
+    "register",
+    "retries",
+    "until",
 ];
 
 pub const BLOCK: &[&str] = &["always", "block", "notify", "rescue"];
@@ -76,9 +129,9 @@ fn tags(node: &Node) -> Vec<Node> {
     let mut found = Vec::new();
     for tag in list(node) {
         match tag.as_str() {
-            Some(text) if text.contains(',') && !provision_templates::is_template(text) => found.extend(
-                text.split(',').map(|part| Node::str(part.trim()).at(tag.span)),
-            ),
+            Some(text) if text.contains(',') && !provision_templates::is_template(text) => {
+                found.extend(text.split(',').map(|part| Node::str(part.trim()).at(tag.span)))
+            }
             _ => found.push(tag),
         }
     }

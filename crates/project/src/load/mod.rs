@@ -55,7 +55,12 @@ pub struct Loader {
 const MAX_DEPTH: u64 = 64;
 
 impl Loader {
-    pub fn new(sources: Sources, catalog: Arc<dyn Catalog>, roles_path: Vec<PathBuf>, render: Box<StaticRender>) -> Self {
+    pub fn new(
+        sources: Sources,
+        catalog: Arc<dyn Catalog>,
+        roles_path: Vec<PathBuf>,
+        render: Box<StaticRender>,
+    ) -> Self {
         Self {
             sources,
             catalog,
@@ -76,7 +81,14 @@ impl Loader {
     }
 
     /// The items of a task file for `include_tasks`, under what the include hands down.
-    pub fn include_tasks(&self, path: &Path, common: &Arc<Common>, dirs: &Dirs, handlers: bool, diags: &mut Diagnostics) -> Vec<Item> {
+    pub fn include_tasks(
+        &self,
+        path: &Path,
+        common: &Arc<Common>,
+        dirs: &Dirs,
+        handlers: bool,
+        diags: &mut Diagnostics,
+    ) -> Vec<Item> {
         self.task_file(path, common, dirs, handlers, diags)
     }
 
@@ -93,10 +105,17 @@ impl Loader {
     }
 
     /// Runs `work` one file deeper, unless files import each other without end.
-    fn deeper<T>(&self, span: Span, diags: &mut Diagnostics, work: impl FnOnce(&Self, &mut Diagnostics) -> Vec<T>) -> Vec<T> {
+    fn deeper<T>(
+        &self,
+        span: Span,
+        diags: &mut Diagnostics,
+        work: impl FnOnce(&Self, &mut Diagnostics) -> Vec<T>,
+    ) -> Vec<T> {
         if self.depth.fetch_add(1, Ordering::Relaxed) >= MAX_DEPTH {
             self.depth.fetch_sub(1, Ordering::Relaxed);
-            diags.push(Diagnostic::error("files import each other without end").at(span, "reached again from here"));
+            diags.push(
+                Diagnostic::error("files import each other without end").at(span, "reached again from here"),
+            );
             return Vec::new();
         }
         let result = work(self, diags);
@@ -128,7 +147,8 @@ impl Loader {
         let mut documents = provision_source::load(&self.sources, file, diags)?;
         if documents.len() > 1 {
             diags.push(
-                Diagnostic::error("one YAML document is expected in a file").at(documents[1].span, "a second one begins here"),
+                Diagnostic::error("one YAML document is expected in a file")
+                    .at(documents[1].span, "a second one begins here"),
             );
         }
         let node = Arc::new(if documents.is_empty() { Node::null() } else { documents.swap_remove(0) });
@@ -161,16 +181,26 @@ impl Loader {
                 }
             }
             _ => diags.push(
-                Diagnostic::error("variables must be a mapping").at(node.span, format!("this is a {}", node.kind_name())),
+                Diagnostic::error("variables must be a mapping")
+                    .at(node.span, format!("this is a {}", node.kind_name())),
             ),
         }
         vars
     }
 
     /// Text that an import needs now: templated with what is known before the run.
-    fn static_text(&self, node: &Node, what: &str, layers: &[Arc<Vars>], diags: &mut Diagnostics) -> Option<String> {
+    fn static_text(
+        &self,
+        node: &Node,
+        what: &str,
+        layers: &[Arc<Vars>],
+        diags: &mut Diagnostics,
+    ) -> Option<String> {
         let Some(text) = node.scalar_text().filter(|_| !node.is_null()) else {
-            diags.push(Diagnostic::error(format!("{what} must be a string")).at(node.span, format!("this is a {}", node.kind_name())));
+            diags.push(
+                Diagnostic::error(format!("{what} must be a string"))
+                    .at(node.span, format!("this is a {}", node.kind_name())),
+            );
             return None;
         };
         if !provision_templates::is_template(&text) {
@@ -195,7 +225,8 @@ impl Loader {
 /// A name Python would accept.
 pub fn valid_name(name: &str) -> bool {
     let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_') && chars.all(|c| c.is_alphanumeric() || c == '_')
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// The roles that a list of items brings in statically, in order.

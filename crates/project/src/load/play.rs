@@ -7,7 +7,8 @@ use provision_source::{Diagnostic, Diagnostics, Mapping, Node, Yaml};
 use std::path::Path;
 use std::sync::Arc;
 
-const PROMPT: &[&str] = &["name", "prompt", "default", "private", "confirm", "encrypt", "salt", "salt_size", "unsafe"];
+const PROMPT: &[&str] =
+    &["name", "prompt", "default", "private", "confirm", "encrypt", "salt", "salt_size", "unsafe"];
 
 /// What `import_playbook` hands down to the plays.
 #[derive(Debug, Clone, Default)]
@@ -23,14 +24,21 @@ impl Loader {
         let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
         let mut plays = Vec::new();
         match &node.value {
-            Yaml::Null => diags.push(Diagnostic::error(format!("{} is empty", path.display())).help("a playbook is a list of plays")),
+            Yaml::Null => diags.push(
+                Diagnostic::error(format!("{} is empty", path.display()))
+                    .help("a playbook is a list of plays"),
+            ),
             Yaml::Seq(entries) => {
                 for entry in entries.iter() {
                     let Some(map) = entry.as_map() else {
-                        diags.push(Diagnostic::error("a play must be a mapping").at(entry.span, format!("this is a {}", entry.kind_name())));
+                        diags.push(
+                            Diagnostic::error("a play must be a mapping")
+                                .at(entry.span, format!("this is a {}", entry.kind_name())),
+                        );
                         continue;
                     };
-                    let import = map.entry("import_playbook").or_else(|| map.entry("ansible.builtin.import_playbook"));
+                    let import =
+                        map.entry("import_playbook").or_else(|| map.entry("ansible.builtin.import_playbook"));
                     match import {
                         Some((_, file)) => plays.extend(self.import_playbook(file, map, &dir, from, diags)),
                         None => plays.extend(self.play(entry, map, &dir, from, diags).map(Arc::new)),
@@ -38,7 +46,8 @@ impl Loader {
                 }
             }
             _ => {
-                let mut error = Diagnostic::error("a playbook must be a list of plays").at(node.span, format!("this is a {}", node.kind_name()));
+                let mut error = Diagnostic::error("a playbook must be a list of plays")
+                    .at(node.span, format!("this is a {}", node.kind_name()));
                 if node.get("hosts").is_some() {
                     error = error.help("begin the play with `- `");
                 }
@@ -48,11 +57,23 @@ impl Loader {
         plays
     }
 
-    fn import_playbook(&self, file: &Node, map: &Mapping, dir: &Path, from: &Import, diags: &mut Diagnostics) -> Vec<Arc<Play>> {
+    fn import_playbook(
+        &self,
+        file: &Node,
+        map: &Mapping,
+        dir: &Path,
+        from: &Import,
+        diags: &mut Diagnostics,
+    ) -> Vec<Arc<Play>> {
         for key in map.keys() {
             let name = key.scalar_text().unwrap_or_default();
-            if !["import_playbook", "ansible.builtin.import_playbook", "name", "vars", "when", "tags"].contains(&&*name) {
-                diags.push(Diagnostic::error(format!("`{name}` is no keyword of import_playbook")).at(key.span, "not known here"));
+            if !["import_playbook", "ansible.builtin.import_playbook", "name", "vars", "when", "tags"]
+                .contains(&&*name)
+            {
+                diags.push(
+                    Diagnostic::error(format!("`{name}` is no keyword of import_playbook"))
+                        .at(key.span, "not known here"),
+                );
             }
         }
         let mut below = from.clone();
@@ -68,7 +89,11 @@ impl Loader {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         below.common = self.inherit(&from.common, &keywords, diags);
-        let Some(name) = self.static_text(file, "the playbook to import", &[Arc::new(below.vars.clone())], diags) else { return Vec::new() };
+        let Some(name) =
+            self.static_text(file, "the playbook to import", &[Arc::new(below.vars.clone())], diags)
+        else {
+            return Vec::new();
+        };
         let path = dir.join(&name);
         if !path.is_file() {
             diags.push(super::task::missing_file("playbook", &name, file.span, &[path]));
@@ -77,7 +102,14 @@ impl Loader {
         self.deeper(file.span, diags, |this, diags| this.plays(&path, &below, diags))
     }
 
-    fn play(&self, node: &Node, map: &Mapping, dir: &Path, from: &Import, diags: &mut Diagnostics) -> Option<Play> {
+    fn play(
+        &self,
+        node: &Node,
+        map: &Mapping,
+        dir: &Path,
+        from: &Import,
+        diags: &mut Diagnostics,
+    ) -> Option<Play> {
         unknown_keys(map, "a play", &[PLAY, COMMON], diags);
         let Some(hosts) = map.get("hosts") else {
             let mut error = Diagnostic::error("a play needs `hosts`").at(node.span, "no hosts are named");
@@ -92,17 +124,25 @@ impl Loader {
         let vars = Arc::new(vars);
         *self.play_vars.lock().unwrap_or_else(|e| e.into_inner()) = vars.clone();
         // The play's vars are a level of their own; tasks do not inherit them as theirs.
-        let without_vars: Mapping = map.iter().filter(|(k, _)| k.as_str() != Some("vars")).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let without_vars: Mapping = map
+            .iter()
+            .filter(|(k, _)| k.as_str() != Some("vars"))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         let mut common = (*self.inherit(&from.common, &without_vars, diags)).clone();
         if common.remote_user.is_none() {
             common.remote_user = map.get("user").cloned();
         }
         if let Some((key, _)) = map.entry("when") {
-            diags.push(Diagnostic::error("`when` is no keyword of a play").at(key.span, "put it on tasks, blocks or roles"));
+            diags.push(
+                Diagnostic::error("`when` is no keyword of a play")
+                    .at(key.span, "put it on tasks, blocks or roles"),
+            );
         }
         let common = Arc::new(common);
         // Imports may use the play's variables in file names.
-        let dirs = Arc::new(Dirs { role: None, parents: Vec::new(), task: dir.to_owned(), play: dir.to_owned() });
+        let dirs =
+            Arc::new(Dirs { role: None, parents: Vec::new(), task: dir.to_owned(), play: dir.to_owned() });
         let mut handlers = Vec::new();
         let section = |name: &str, diags: &mut Diagnostics| {
             map.get(name).map(|list| self.items(list, &common, &dirs, false, diags)).unwrap_or_default()
@@ -155,13 +195,18 @@ impl Loader {
         let mut prompts = Vec::new();
         for entry in list_of(map, "vars_prompt") {
             let Some(fields) = entry.as_map() else {
-                diags.push(Diagnostic::error("an entry of `vars_prompt` must be a mapping").at(entry.span, ""));
+                diags.push(
+                    Diagnostic::error("an entry of `vars_prompt` must be a mapping").at(entry.span, ""),
+                );
                 continue;
             };
             unknown_keys(fields, "vars_prompt", &[PROMPT], diags);
             for refused in ["encrypt", "salt", "salt_size"] {
                 if let Some((key, _)) = fields.entry(refused) {
-                    diags.push(Diagnostic::error(format!("`{refused}` of vars_prompt is not supported yet")).at(key.span, "remove it"));
+                    diags.push(
+                        Diagnostic::error(format!("`{refused}` of vars_prompt is not supported yet"))
+                            .at(key.span, "remove it"),
+                    );
                 }
             }
             match fields.get("name").and_then(|n| n.scalar_text()) {
@@ -172,14 +217,20 @@ impl Loader {
                     private: fields.get("private").and_then(Node::as_bool).unwrap_or(true),
                     confirm: fields.get("confirm").and_then(Node::as_bool).unwrap_or(false),
                 }),
-                _ => diags.push(Diagnostic::error("a prompt needs the `name` of a variable").at(entry.span, "")),
+                _ => diags
+                    .push(Diagnostic::error("a prompt needs the `name` of a variable").at(entry.span, "")),
             }
         }
         prompts
     }
 
     /// Handlers in their order; blocks are opened, static imports are already in place.
-    pub(super) fn flatten_handlers(&self, items: Vec<Item>, into: &mut Vec<Arc<Task>>, diags: &mut Diagnostics) {
+    pub(super) fn flatten_handlers(
+        &self,
+        items: Vec<Item>,
+        into: &mut Vec<Arc<Task>>,
+        diags: &mut Diagnostics,
+    ) {
         for item in items {
             match item {
                 Item::Task(task) => into.push(task),
@@ -187,10 +238,16 @@ impl Loader {
                     self.flatten_handlers(block.block.clone(), into, diags);
                 }
                 Item::Block(block) => {
-                    diags.push(Diagnostic::error("`rescue` and `always` among handlers are not supported yet").at(block.span, "this block"));
+                    diags.push(
+                        Diagnostic::error("`rescue` and `always` among handlers are not supported yet")
+                            .at(block.span, "this block"),
+                    );
                 }
                 Item::Role(role, _) => {
-                    diags.push(Diagnostic::error(format!("a role cannot be imported among handlers: `{}`", role.name)));
+                    diags.push(Diagnostic::error(format!(
+                        "a role cannot be imported among handlers: `{}`",
+                        role.name
+                    )));
                 }
             }
         }
@@ -266,13 +323,18 @@ pub fn all_tasks(items: &[Item], found: &mut Vec<Arc<Task>>) {
 
 /// Hosts always wait for each other after each task: what `linear` says, and what a play that asks for more freedom survives.
 fn strategy(play: &Play, diags: &mut Diagnostics) {
-    let Some((node, name)) = play.strategy.as_ref().and_then(|node| Some((node, node.as_str()?))) else { return };
+    let Some((node, name)) = play.strategy.as_ref().and_then(|node| Some((node, node.as_str()?))) else {
+        return;
+    };
     match name.rsplit('.').next().unwrap_or(name) {
         "linear" => {}
         "free" | "host_pinned" => diags.push(
             Diagnostic::warning(format!("the strategy `{name}` is not supported yet"))
                 .at(node.span, "run as `linear`: hosts wait for each other after each task"),
         ),
-        _ => diags.push(Diagnostic::error(format!("the strategy `{name}` is not supported")).at(node.span, "there is `linear`")),
+        _ => diags.push(
+            Diagnostic::error(format!("the strategy `{name}` is not supported"))
+                .at(node.span, "there is `linear`"),
+        ),
     }
 }

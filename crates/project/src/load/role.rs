@@ -8,8 +8,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Keys of a `roles:` entry that are about the role itself.
-const ROLE: &[&str] = &["role", "name", "tasks_from", "vars_from", "defaults_from", "handlers_from", "allow_duplicates", "public"];
-const META: &[&str] = &["dependencies", "galaxy_info", "allow_duplicates", "argument_specs", "collections", "standalone"];
+const ROLE: &[&str] = &[
+    "role",
+    "name",
+    "tasks_from",
+    "vars_from",
+    "defaults_from",
+    "handlers_from",
+    "allow_duplicates",
+    "public",
+];
+const META: &[&str] =
+    &["dependencies", "galaxy_info", "allow_duplicates", "argument_specs", "collections", "standalone"];
 
 /// One use of a role, before it is found.
 #[derive(Debug, Clone, Default)]
@@ -31,23 +41,48 @@ pub struct RoleUse {
 
 impl Loader {
     /// A role for `include_role`: its items and its handlers.
-    pub fn include_role(&self, wanted: &RoleUse, common: &Arc<Common>, dirs: &Dirs, diags: &mut Diagnostics) -> (Vec<Item>, Vec<Arc<Task>>) {
+    pub fn include_role(
+        &self,
+        wanted: &RoleUse,
+        common: &Arc<Common>,
+        dirs: &Dirs,
+        diags: &mut Diagnostics,
+    ) -> (Vec<Item>, Vec<Arc<Task>>) {
         let mut handlers = Vec::new();
         let items = self.role(wanted, common, dirs, &mut handlers, diags);
         (items, handlers)
     }
 
     /// An entry of `roles:` or of a role's dependencies.
-    pub(super) fn role_entry(&self, entry: &Node, parents: &[Arc<Role>], base: &Arc<Common>, dirs: &Dirs, handlers: &mut Vec<Arc<Task>>, diags: &mut Diagnostics) -> Vec<Item> {
-        let mut wanted = RoleUse { public: true, validate: true, span: entry.span, parents: parents.to_vec(), dependency: !parents.is_empty(), ..RoleUse::default() };
+    pub(super) fn role_entry(
+        &self,
+        entry: &Node,
+        parents: &[Arc<Role>],
+        base: &Arc<Common>,
+        dirs: &Dirs,
+        handlers: &mut Vec<Arc<Task>>,
+        diags: &mut Diagnostics,
+    ) -> Vec<Item> {
+        let mut wanted = RoleUse {
+            public: true,
+            validate: true,
+            span: entry.span,
+            parents: parents.to_vec(),
+            dependency: !parents.is_empty(),
+            ..RoleUse::default()
+        };
         let mut common = base.clone();
         match &entry.value {
             Yaml::Map(map) => {
                 let Some(name) = map.get("role").or_else(|| map.get("name")) else {
-                    diags.push(Diagnostic::error("a role needs its name").at(entry.span, "`role:` is missing"));
+                    diags.push(
+                        Diagnostic::error("a role needs its name").at(entry.span, "`role:` is missing"),
+                    );
                     return Vec::new();
                 };
-                let Some(text) = self.static_text(name, "the role's name", &base.vars, diags) else { return Vec::new() };
+                let Some(text) = self.static_text(name, "the role's name", &base.vars, diags) else {
+                    return Vec::new();
+                };
                 wanted.name = text;
                 wanted.span = name.span;
                 let text = |key: &str| map.get(key).and_then(|n| n.scalar_text()).map(|t| t.to_string());
@@ -89,11 +124,25 @@ impl Loader {
     }
 
     /// A role with its dependencies before it.
-    pub(super) fn role(&self, wanted: &RoleUse, base: &Arc<Common>, dirs: &Dirs, handlers: &mut Vec<Arc<Task>>, diags: &mut Diagnostics) -> Vec<Item> {
+    pub(super) fn role(
+        &self,
+        wanted: &RoleUse,
+        base: &Arc<Common>,
+        dirs: &Dirs,
+        handlers: &mut Vec<Arc<Task>>,
+        diags: &mut Diagnostics,
+    ) -> Vec<Item> {
         self.deeper(wanted.span, diags, |this, diags| this.role_inner(wanted, base, dirs, handlers, diags))
     }
 
-    fn role_inner(&self, wanted: &RoleUse, base: &Arc<Common>, dirs: &Dirs, handlers: &mut Vec<Arc<Task>>, diags: &mut Diagnostics) -> Vec<Item> {
+    fn role_inner(
+        &self,
+        wanted: &RoleUse,
+        base: &Arc<Common>,
+        dirs: &Dirs,
+        handlers: &mut Vec<Arc<Task>>,
+        diags: &mut Diagnostics,
+    ) -> Vec<Item> {
         let Some(path) = self.find_role(wanted, dirs, diags) else { return Vec::new() };
         let meta = match main_file(&path.join("meta"), None) {
             Some(file) => self.document(&file, diags),
@@ -105,11 +154,18 @@ impl Loader {
         }
         let flag = |key: &str| meta_map.and_then(|m| m.get(key)).and_then(Node::as_bool);
         let short = wanted.name.rsplit(['/', '.']).next().unwrap_or(&wanted.name);
-        let name: Arc<str> = if wanted.name.contains('/') { short.into() } else { wanted.name.as_str().into() };
+        let name: Arc<str> =
+            if wanted.name.contains('/') { short.into() } else { wanted.name.as_str().into() };
         let params = Arc::new(wanted.params.clone());
         let role = Arc::new(Role {
             name: name.clone(),
-            defaults: Arc::new(self.role_vars(&path, "defaults", wanted.defaults_from.as_deref(), wanted.span, diags)),
+            defaults: Arc::new(self.role_vars(
+                &path,
+                "defaults",
+                wanted.defaults_from.as_deref(),
+                wanted.span,
+                diags,
+            )),
             vars: Arc::new(self.role_vars(&path, "vars", wanted.vars_from.as_deref(), wanted.span, diags)),
             params: params.clone(),
             parents: wanted.parents.clone(),
@@ -130,7 +186,14 @@ impl Loader {
         if let Some(node) = meta_map.and_then(|m| m.get("dependencies")) {
             let dependency_common = Arc::new(common.clone());
             for entry in super::fields::list(node) {
-                items.extend(self.role_entry(&entry, &inner_parents, &dependency_common, dirs, handlers, diags));
+                items.extend(self.role_entry(
+                    &entry,
+                    &inner_parents,
+                    &dependency_common,
+                    dirs,
+                    handlers,
+                    diags,
+                ));
             }
         }
         common.role = Some(role.clone());
@@ -141,7 +204,9 @@ impl Loader {
             task: path.join("tasks"),
             play: dirs.play.clone(),
         };
-        if let Some(file) = self.role_file(&path, "handlers", wanted.handlers_from.as_deref(), wanted.span, diags) {
+        if let Some(file) =
+            self.role_file(&path, "handlers", wanted.handlers_from.as_deref(), wanted.span, diags)
+        {
             let found = self.task_file(&file, &common, &role_dirs, true, diags);
             self.flatten_handlers(found, handlers, diags);
         }
@@ -160,7 +225,11 @@ impl Loader {
     fn validation(&self, role: &Arc<Role>, wanted: &RoleUse, common: &Arc<Common>, dirs: &Dirs) -> Arc<Task> {
         let entry = wanted.tasks_from.as_deref().unwrap_or("main");
         let entry = entry.trim_end_matches(".yml").trim_end_matches(".yaml");
-        let short = role.argument_spec.as_ref().and_then(|spec| spec.get("short_description")).and_then(|n| n.scalar_text());
+        let short = role
+            .argument_spec
+            .as_ref()
+            .and_then(|spec| spec.get("short_description"))
+            .and_then(|n| n.scalar_text());
         let name = match short {
             Some(text) => format!("Validating arguments against arg spec '{entry}' - {text}"),
             None => format!("Validating arguments against arg spec '{entry}'"),
@@ -196,7 +265,13 @@ impl Loader {
         })
     }
 
-    fn argument_spec(&self, path: &Path, meta: Option<&Mapping>, wanted: &RoleUse, diags: &mut Diagnostics) -> Option<Node> {
+    fn argument_spec(
+        &self,
+        path: &Path,
+        meta: Option<&Mapping>,
+        wanted: &RoleUse,
+        diags: &mut Diagnostics,
+    ) -> Option<Node> {
         let entry = wanted.tasks_from.as_deref().unwrap_or("main");
         let entry = entry.trim_end_matches(".yml").trim_end_matches(".yaml");
         let file = ["argument_specs.yml", "argument_specs.yaml", "argument_specs.json"]
@@ -210,7 +285,14 @@ impl Loader {
         specs?.get(entry).cloned()
     }
 
-    fn role_vars(&self, path: &Path, kind: &str, from: Option<&str>, span: Span, diags: &mut Diagnostics) -> Vars {
+    fn role_vars(
+        &self,
+        path: &Path,
+        kind: &str,
+        from: Option<&str>,
+        span: Span,
+        diags: &mut Diagnostics,
+    ) -> Vars {
         let dir = path.join(kind);
         let base = dir.join(from.unwrap_or("main"));
         // `vars/main/` may be a directory of files.
@@ -230,13 +312,21 @@ impl Loader {
     }
 
     /// `ROLE/kind/main.yml`, or the file that `…_from` names, which must be there.
-    fn role_file(&self, path: &Path, kind: &str, from: Option<&str>, span: Span, diags: &mut Diagnostics) -> Option<PathBuf> {
+    fn role_file(
+        &self,
+        path: &Path,
+        kind: &str,
+        from: Option<&str>,
+        span: Span,
+        diags: &mut Diagnostics,
+    ) -> Option<PathBuf> {
         let dir = path.join(kind);
         let found = main_file(&dir, from);
         if found.is_none()
             && let Some(from) = from
         {
-            let tried: Vec<PathBuf> = ["", ".yml", ".yaml"].iter().map(|end| dir.join(format!("{from}{end}"))).collect();
+            let tried: Vec<PathBuf> =
+                ["", ".yml", ".yaml"].iter().map(|end| dir.join(format!("{from}{end}"))).collect();
             diags.push(super::task::missing_file(&format!("{kind} file"), from, span, &tried));
         }
         found
@@ -250,14 +340,20 @@ impl Loader {
         places.push(dirs.play.clone());
         places.push(dirs.task.clone());
         let mut seen: Vec<PathBuf> = Vec::new();
-        places.retain(|place| !seen.contains(place) && { seen.push(place.clone()); true });
+        places.retain(|place| {
+            !seen.contains(place) && {
+                seen.push(place.clone());
+                true
+            }
+        });
         let direct = places.iter().map(|place| place.join(name)).find(|path| path.is_dir());
         if direct.is_some() {
             return direct;
         }
         // namespace.collection.role
         if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
-            let inner: PathBuf = ["ansible_collections", namespace, collection, "roles", role].iter().collect();
+            let inner: PathBuf =
+                ["ansible_collections", namespace, collection, "roles", role].iter().collect();
             let mut roots = vec![dirs.play.join("collections")];
             roots.extend(std::env::home_dir().map(|home| home.join(".ansible/collections")));
             roots.push("/usr/share/ansible/collections".into());
@@ -268,7 +364,9 @@ impl Loader {
         let mut near = Vec::new();
         for place in &places {
             let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
-            near.extend(entries.filter(|e| e.path().is_dir()).filter_map(|e| e.file_name().into_string().ok()));
+            near.extend(
+                entries.filter(|e| e.path().is_dir()).filter_map(|e| e.file_name().into_string().ok()),
+            );
         }
         let mut error = Diagnostic::error(format!("there is no role `{name}`"))
             .at(wanted.span, "named here")
@@ -287,7 +385,13 @@ fn role_key(path: &Path, wanted: &RoleUse, common: &Common) -> String {
     let params: Vec<String> = wanted.params.iter().map(|(k, v)| format!("{k}={}", v.to_json())).collect();
     // A dependency is the same whatever the roles that need it were given.
     let given = if wanted.dependency { &[][..] } else { &common.params[..] };
-    let vars: Vec<String> = common.vars.iter().chain(given).flat_map(|l| l.iter()).map(|(k, v)| format!("{k}={}", v.to_json())).collect();
+    let vars: Vec<String> = common
+        .vars
+        .iter()
+        .chain(given)
+        .flat_map(|l| l.iter())
+        .map(|(k, v)| format!("{k}={}", v.to_json()))
+        .collect();
     format!(
         "{}|{:?}|{:?}|{}|{}|{}|{}",
         path.display(),
@@ -309,7 +413,8 @@ fn main_file(dir: &Path, from: Option<&str>) -> Option<PathBuf> {
 
 /// YAML files below a directory, sorted.
 fn yaml_files(dir: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {

@@ -7,35 +7,62 @@ use provision_source::{Diagnostic, Diagnostics, Mapping, Node, Span, Yaml, neare
 use std::path::Path;
 use std::sync::Arc;
 
-const LOOP_CONTROL: &[&str] = &["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
+/// Where a list of tasks stands.
+struct Around {
+    dirs: Arc<Dirs>,
+    handlers: bool,
+}
+
+const LOOP_CONTROL: &[&str] =
+    &["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
 
 impl Loader {
     /// A file holding a list of tasks.
-    pub(super) fn task_file(&self, path: &Path, common: &Arc<Common>, dirs: &Dirs, handlers: bool, diags: &mut Diagnostics) -> Vec<Item> {
+    pub(super) fn task_file(
+        &self,
+        path: &Path,
+        common: &Arc<Common>,
+        dirs: &Dirs,
+        handlers: bool,
+        diags: &mut Diagnostics,
+    ) -> Vec<Item> {
         let Some(node) = self.document(path, diags) else { return Vec::new() };
-        let dirs = Arc::new(Dirs { task: path.parent().unwrap_or(Path::new("/")).to_owned(), ..dirs.clone() });
+        let dirs =
+            Arc::new(Dirs { task: path.parent().unwrap_or(Path::new("/")).to_owned(), ..dirs.clone() });
         self.deeper(node.span, diags, |this, diags| this.items(&node, common, &dirs, handlers, diags))
     }
 
     /// A list of tasks and blocks.
-    pub(super) fn items(&self, node: &Node, common: &Arc<Common>, dirs: &Arc<Dirs>, handlers: bool, diags: &mut Diagnostics) -> Vec<Item> {
+    pub(super) fn items(
+        &self,
+        node: &Node,
+        common: &Arc<Common>,
+        dirs: &Arc<Dirs>,
+        handlers: bool,
+        diags: &mut Diagnostics,
+    ) -> Vec<Item> {
+        let around = Around { dirs: dirs.clone(), handlers };
         let mut items = Vec::new();
         match &node.value {
             Yaml::Null => {}
             Yaml::Seq(list) => {
                 for entry in list.iter() {
                     match &entry.value {
-                        Yaml::Map(map) if map.contains_key("block") => items.push(self.block(entry, map, common, dirs, handlers, diags)),
-                        Yaml::Map(map) => self.task(entry, map, common, dirs, handlers, &mut items, diags),
+                        Yaml::Map(map) if map.contains_key("block") => {
+                            items.push(self.block(entry, map, common, &around, diags))
+                        }
+                        Yaml::Map(map) => self.task(entry, map, common, &around, &mut items, diags),
                         Yaml::Null => {}
                         _ => diags.push(
-                            Diagnostic::error("a task must be a mapping").at(entry.span, format!("this is a {}", entry.kind_name())),
+                            Diagnostic::error("a task must be a mapping")
+                                .at(entry.span, format!("this is a {}", entry.kind_name())),
                         ),
                     }
                 }
             }
             _ => {
-                let mut error = Diagnostic::error("a list of tasks is expected").at(node.span, format!("this is a {}", node.kind_name()));
+                let mut error = Diagnostic::error("a list of tasks is expected")
+                    .at(node.span, format!("this is a {}", node.kind_name()));
                 if node.get("hosts").is_some() || node.get("tasks").is_some() {
                     error = error.help("a task file holds tasks only, no plays");
                 }
@@ -45,14 +72,26 @@ impl Loader {
         items
     }
 
-    fn block(&self, node: &Node, map: &Mapping, base: &Arc<Common>, dirs: &Arc<Dirs>, handlers: bool, diags: &mut Diagnostics) -> Item {
+    fn block(
+        &self,
+        node: &Node,
+        map: &Mapping,
+        base: &Arc<Common>,
+        around: &Around,
+        diags: &mut Diagnostics,
+    ) -> Item {
         unknown_keys(map, "a block", &[BLOCK, COMMON], diags);
         if let Some((key, _)) = map.entry("notify") {
-            diags.push(Diagnostic::error("`notify` on a block is not supported yet").at(key.span, "put it on the tasks"));
+            diags.push(
+                Diagnostic::error("`notify` on a block is not supported yet")
+                    .at(key.span, "put it on the tasks"),
+            );
         }
         let common = self.inherit(base, map, diags);
         let part = |name: &str, diags: &mut Diagnostics| {
-            map.get(name).map(|list| self.items(list, &common, dirs, handlers, diags)).unwrap_or_default()
+            map.get(name)
+                .map(|list| self.items(list, &common, &around.dirs, around.handlers, diags))
+                .unwrap_or_default()
         };
         Item::Block(Arc::new(Block {
             span: node.span,
@@ -64,7 +103,15 @@ impl Loader {
         }))
     }
 
-    fn task(&self, node: &Node, map: &Mapping, base: &Arc<Common>, dirs: &Arc<Dirs>, handlers: bool, items: &mut Vec<Item>, diags: &mut Diagnostics) {
+    fn task(
+        &self,
+        node: &Node,
+        map: &Mapping,
+        base: &Arc<Common>,
+        around: &Around,
+        items: &mut Vec<Item>,
+        diags: &mut Diagnostics,
+    ) {
         let Some((name, action_span, value, local)) = self.action(node, map, diags) else { return };
         let Some(known) = self.catalog.find(&name) else {
             let names = self.catalog.names();
@@ -86,17 +133,24 @@ impl Loader {
         }
         let args = self.arguments(known, &value, map.get("args"), action_span, diags);
         match known.full {
-            "ansible.builtin.import_tasks" => return self.import_tasks(map, &args, &common, dirs, handlers, items, diags),
-            "ansible.builtin.import_role" => return self.import_role(map, &args, &common, dirs, items, diags),
+            "ansible.builtin.import_tasks" => {
+                return self.import_tasks(map, &args, &common, around, items, diags);
+            }
+            "ansible.builtin.import_role" => {
+                return self.import_role(map, &args, &common, &around.dirs, items, diags);
+            }
             "ansible.builtin.meta" => meta(&args, action_span, diags),
             _ => self.check_arguments(known, &args, action_span, diags),
         }
         if let Some((key, value)) = map.entry("async")
             && !matches!(value.value, Yaml::Int(0) | Yaml::Null)
         {
-            diags.push(Diagnostic::error("`async` is not supported yet").at(key.span, "this task would run in the background"));
+            diags.push(
+                Diagnostic::error("`async` is not supported yet")
+                    .at(key.span, "this task would run in the background"),
+            );
         }
-        if let Some((key, _)) = map.entry("listen").filter(|_| !handlers) {
+        if let Some((key, _)) = map.entry("listen").filter(|_| !around.handlers) {
             diags.push(Diagnostic::error("`listen` is for handlers").at(key.span, "this is a task"));
         }
         items.push(Item::Task(Arc::new(Task {
@@ -118,13 +172,18 @@ impl Loader {
             notify: list_of(map, "notify"),
             listen: list_of(map, "listen"),
             poll: map.get("poll").cloned(),
-            is_handler: handlers,
-            dirs: dirs.clone(),
+            is_handler: around.handlers,
+            dirs: around.dirs.clone(),
         })));
     }
 
     /// The action's name, its place, its arguments, and whether it is a `local_action`.
-    fn action(&self, node: &Node, map: &Mapping, diags: &mut Diagnostics) -> Option<(Arc<str>, Span, Node, bool)> {
+    fn action(
+        &self,
+        node: &Node,
+        map: &Mapping,
+        diags: &mut Diagnostics,
+    ) -> Option<(Arc<str>, Span, Node, bool)> {
         let mut found: Vec<(Arc<str>, Span, Node, bool)> = Vec::new();
         let mut strange: Vec<(Arc<str>, Span, Node)> = Vec::new();
         for (key, value) in map.iter() {
@@ -134,7 +193,10 @@ impl Loader {
                     if let Some((action, args)) = split_action(value) {
                         found.push((action, key.span, args, &*name == "local_action"));
                     } else {
-                        diags.push(Diagnostic::error(format!("`{name}` needs a module")).at(value.span, "no module is named here"));
+                        diags.push(
+                            Diagnostic::error(format!("`{name}` needs a module"))
+                                .at(value.span, "no module is named here"),
+                        );
                         return None;
                     }
                 }
@@ -160,9 +222,12 @@ impl Loader {
                     let option = self.catalog.find(&action.0).and_then(|k| k.spec).is_some_and(|spec| {
                         spec.options.iter().any(|o| o.name == &*name || o.aliases.contains(&&*name))
                     });
-                    let mut error = Diagnostic::error(format!("`{name}` is no keyword of a task")).at(span, "not known here");
+                    let mut error = Diagnostic::error(format!("`{name}` is no keyword of a task"))
+                        .at(span, "not known here");
                     error = match option {
-                        true => error.help(format!("`{name}` is an argument of `{}`: indent it below", action.0)),
+                        true => {
+                            error.help(format!("`{name}` is an argument of `{}`: indent it below", action.0))
+                        }
                         false => error.did_you_mean(near.as_deref()),
                     };
                     diags.push(error);
@@ -170,7 +235,9 @@ impl Loader {
                 Some(action)
             }
             None if strange.is_empty() => {
-                diags.push(Diagnostic::error("no action in this task").at(node.span, "a module's name is missing"));
+                diags.push(
+                    Diagnostic::error("no action in this task").at(node.span, "a module's name is missing"),
+                );
                 None
             }
             None => {
@@ -193,7 +260,9 @@ impl Loader {
         });
         let (span, first) = loops.next()?;
         if let Some((second, _)) = loops.next() {
-            diags.push(Diagnostic::error("a task has one loop").at(second, "a second one").also(span, "the first"));
+            diags.push(
+                Diagnostic::error("a task has one loop").at(second, "a second one").also(span, "the first"),
+            );
         }
         Some(first)
     }
@@ -201,7 +270,10 @@ impl Loader {
     fn loop_control(&self, map: &Mapping, diags: &mut Diagnostics) -> LoopControl {
         let Some(node) = map.get("loop_control") else { return LoopControl::default() };
         let Some(control) = node.as_map() else {
-            diags.push(Diagnostic::error("`loop_control` must be a mapping").at(node.span, format!("this is a {}", node.kind_name())));
+            diags.push(
+                Diagnostic::error("`loop_control` must be a mapping")
+                    .at(node.span, format!("this is a {}", node.kind_name())),
+            );
             return LoopControl::default();
         };
         unknown_keys(control, "loop_control", &[LOOP_CONTROL], diags);
@@ -221,27 +293,49 @@ impl Loader {
         match node.scalar_text() {
             Some(name) if super::valid_name(&name) => Some(name),
             _ => {
-                diags.push(Diagnostic::error("`register` needs a variable's name").at(node.span, "not a valid name"));
+                diags.push(
+                    Diagnostic::error("`register` needs a variable's name").at(node.span, "not a valid name"),
+                );
                 None
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a task's whole surroundings; a struct would be built once to be taken apart once")]
-    fn import_tasks(&self, map: &Mapping, args: &TaskArgs, common: &Arc<Common>, dirs: &Arc<Dirs>, handlers: bool, items: &mut Vec<Item>, diags: &mut Diagnostics) {
+    fn import_tasks(
+        &self,
+        map: &Mapping,
+        args: &TaskArgs,
+        common: &Arc<Common>,
+        around: &Around,
+        items: &mut Vec<Item>,
+        diags: &mut Diagnostics,
+    ) {
         no_loop(map, "import_tasks", "include_tasks", diags);
         let Some(file) = args.free.as_ref().or_else(|| args.get("file")) else {
             diags.push(Diagnostic::error("import_tasks needs a file").at(args.span, "no file is named"));
             return;
         };
         let Some(name) = self.static_text(file, "the file to import", &common.vars, diags) else { return };
-        match dirs.find("tasks", &name) {
-            Some(path) => items.extend(self.task_file(&path, common, dirs, handlers, diags)),
-            None => diags.push(missing_file("task file", &name, file.span, &dirs.candidates("tasks", &name))),
+        match around.dirs.find("tasks", &name) {
+            Some(path) => items.extend(self.task_file(&path, common, &around.dirs, around.handlers, diags)),
+            None => diags.push(missing_file(
+                "task file",
+                &name,
+                file.span,
+                &around.dirs.candidates("tasks", &name),
+            )),
         }
     }
 
-    fn import_role(&self, map: &Mapping, args: &TaskArgs, common: &Arc<Common>, dirs: &Arc<Dirs>, items: &mut Vec<Item>, diags: &mut Diagnostics) {
+    fn import_role(
+        &self,
+        map: &Mapping,
+        args: &TaskArgs,
+        common: &Arc<Common>,
+        dirs: &Arc<Dirs>,
+        items: &mut Vec<Item>,
+        diags: &mut Diagnostics,
+    ) {
         no_loop(map, "import_role", "include_role", diags);
         let known = self.catalog.find("ansible.builtin.include_role");
         if let Some(known) = known {
@@ -272,7 +366,8 @@ impl Loader {
 }
 
 fn no_loop(map: &Mapping, import: &str, include: &str, diags: &mut Diagnostics) {
-    let looping = map.keys().find(|key| key.as_str().is_some_and(|name| name == "loop" || name.starts_with("with_")));
+    let looping =
+        map.keys().find(|key| key.as_str().is_some_and(|name| name == "loop" || name.starts_with("with_")));
     if let Some(key) = looping {
         diags.push(
             Diagnostic::error(format!("{import} cannot loop"))
@@ -284,7 +379,14 @@ fn no_loop(map: &Mapping, import: &str, include: &str, diags: &mut Diagnostics) 
 
 /// What `meta` can be told.
 const META: &[&str] = &[
-    "clear_facts", "clear_host_errors", "end_batch", "end_host", "end_play", "end_role", "flush_handlers", "noop",
+    "clear_facts",
+    "clear_host_errors",
+    "end_batch",
+    "end_host",
+    "end_play",
+    "end_role",
+    "flush_handlers",
+    "noop",
     "reset_connection",
 ];
 
@@ -301,7 +403,11 @@ fn meta(args: &TaskArgs, span: Span, diags: &mut Diagnostics) {
         true => format!("`meta: {text}` is not supported yet"),
         false => format!("there is no `meta: {text}`"),
     };
-    diags.push(Diagnostic::error(title).at(node.span, "not known").did_you_mean(nearest(&text, META.iter().copied())));
+    diags.push(
+        Diagnostic::error(title)
+            .at(node.span, "not known")
+            .did_you_mean(nearest(&text, META.iter().copied())),
+    );
 }
 
 /// An error naming where a file was looked for.
@@ -320,12 +426,16 @@ fn split_action(value: &Node) -> Option<(Arc<str>, Node)> {
             let trimmed = text.trim();
             let (name, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
             let rest = rest.trim();
-            let args = if rest.is_empty() { Node::null().at(value.span) } else { Node::str(rest).at(value.span) };
+            let args =
+                if rest.is_empty() { Node::null().at(value.span) } else { Node::str(rest).at(value.span) };
             (!name.is_empty()).then(|| (Arc::from(name), args))
         }
         Yaml::Map(map) => {
             let name = map.get("module")?.scalar_text()?;
-            let rest = map.iter().filter(|(key, _)| key.as_str() != Some("module")).map(|(k, v)| (k.clone(), v.clone()));
+            let rest = map
+                .iter()
+                .filter(|(key, _)| key.as_str() != Some("module"))
+                .map(|(k, v)| (k.clone(), v.clone()));
             Some((name, Node::map(rest).at(value.span)))
         }
         _ => None,
