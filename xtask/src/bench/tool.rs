@@ -105,8 +105,8 @@ fn pyinfra(stdout: &str, stderr: &str, cell: Cell) -> Result<(), String> {
     };
     let row: Vec<&str> = total.split_whitespace().collect();
     let expected = match cell.job {
-        Job::Tasks => "2",
-        _ => "-",
+        Job::Tasks => (2 * u16::from(cell.hosts)).to_string(),
+        _ => "-".to_owned(),
     };
     if let [_, changed, "-", _] = row[..]
         && changed == expected
@@ -138,6 +138,9 @@ mod tests {
         assert_eq!(Tool::Script.converged(CELL, "changed=0\nchanged=0\n", ""), Ok(()));
         assert!(Tool::Script.converged(CELL, "changed=0\nchanged=10\n", "").is_err());
         assert_eq!(Tool::Pyinfra.converged(CELL, "", "    Grand total   100   -   -   100  \n"), Ok(()));
+        let twenty = Cell { job: Job::Tasks, ..CELL };
+        assert_eq!(Tool::Pyinfra.converged(twenty, "", "Grand total 42 4 - 38"), Ok(()), "two on each host");
+        assert!(Tool::Pyinfra.converged(twenty, "", "Grand total 42 5 - 37").is_err());
         assert!(Tool::Pyinfra.converged(CELL, "", "    Grand total   100   1   -   99  \n").is_err());
     }
 }
