@@ -64,13 +64,19 @@ mod tests {
         assert!(!line.contains('\n'));
     }
 
-    /// Runs the line in a home of its own with a shell script in the agent's place.
+    /// Directories outside of the home that the line may use.
+    const ELSEWHERE: [&str; 4] =
+        ["/run/user/", "/var/tmp/provision-", "/tmp/provision-", "/dev/shm/provision-"];
+
+    /// Runs the line in a home of its own with a shell script in the agent's place. The home names the agent, so that no test
+    /// finds another's where the home cannot be used.
     fn start(home: &std::path::Path, agent: &[u8]) -> String {
+        let hash = home.file_name().unwrap().to_string_lossy().replace('.', "t");
         let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         compressed.write_all(agent).unwrap();
         let compressed = compressed.finish().unwrap();
         let mut child = Command::new("sh")
-            .args(["-c", &script("test")])
+            .args(["-c", &script(&hash)])
             .env("HOME", home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -81,7 +87,7 @@ mod tests {
         input.write_all(&compressed).unwrap();
         input.write_all(b"rest").unwrap();
         drop(input);
-        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+        String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned()
     }
 
     #[test]
@@ -109,11 +115,12 @@ mod tests {
     #[test]
     fn looking_for_the_agent_leaves_no_directories() {
         let home = tempfile::tempdir().unwrap();
-        start(home.path(), b"#!/bin/sh\nexit 0\n");
         let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(home.path()).unwrap());
+        let last = format!("{}{uid}", ELSEWHERE[3]);
+        let before = std::path::Path::new(&last).exists();
+        start(home.path(), b"#!/bin/sh\nexit 0\n");
         assert!(home.path().join(".cache/provision").is_dir());
-        let elsewhere = format!("/dev/shm/provision-{uid}");
-        assert!(!std::path::Path::new(&elsewhere).exists(), "only the directory that is used is made");
+        assert_eq!(std::path::Path::new(&last).exists(), before, "only the directory that is used is made");
     }
 
     #[test]
@@ -124,5 +131,11 @@ mod tests {
         std::os::unix::fs::symlink(elsewhere.path(), home.path().join(".cache/provision")).unwrap();
         start(home.path(), b"#!/bin/sh\nexit 0\n");
         assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+        let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(home.path()).unwrap());
+        let name = format!("agent-{}", home.path().file_name().unwrap().to_string_lossy().replace('.', "t"));
+        for dir in ELSEWHERE {
+            // Where it went instead.
+            let _ = std::fs::remove_file(format!("{dir}{uid}/{name}"));
+        }
     }
 }
