@@ -16,14 +16,18 @@ pub struct Included {
     pub hosts: Vec<Arc<Host>>,
 }
 
+/// The include that is resolved.
+pub struct Of<'a> {
+    pub engine: &'a Arc<Engine>,
+    pub play: &'a Arc<PlayRun>,
+    pub task: &'a Arc<Task>,
+    /// The task's number in events.
+    pub id: u64,
+}
+
 /// Puts together what the hosts asked for: those that want the same file with the same variables run it together.
-pub fn resolve(
-    engine: &Arc<Engine>,
-    play: &Arc<PlayRun>,
-    task: &Arc<Task>,
-    id: u64,
-    wanted: Vec<(Arc<Host>, Vec<Include>)>,
-) -> Vec<Included> {
+pub fn resolve(of: &Of<'_>, wanted: Vec<(Arc<Host>, Vec<Include>)>) -> Vec<Included> {
+    let &Of { engine, task, id, .. } = of;
     let mut groups: Vec<(Include, Vec<Arc<Host>>)> = Vec::new();
     for (host, includes) in wanted {
         for include in includes {
@@ -42,9 +46,9 @@ pub fn resolve(
     for (include, hosts) in groups {
         let mut diags = Diagnostics::new();
         let found = if task.action.full.ends_with("include_role") {
-            role(engine, play, task, id, &include, &hosts, &mut diags)
+            role(of, &include, &hosts, &mut diags)
         } else {
-            file(engine, task, id, &include, &hosts, &mut diags)
+            file(of, &include, &hosts, &mut diags)
         };
         match found {
             Ok(items) if !diags.has_errors() => {
@@ -117,13 +121,12 @@ fn literal(value: &Value) -> Node {
 }
 
 fn file(
-    engine: &Arc<Engine>,
-    task: &Arc<Task>,
-    id: u64,
+    of: &Of<'_>,
     include: &Include,
     hosts: &[Arc<Host>],
     diags: &mut Diagnostics,
 ) -> Result<Vec<Item>, String> {
+    let &Of { engine, task, id, .. } = of;
     let name = include.args.get("file").or_else(|| include.args.get("_raw_params")).map(render::plain);
     let Some(name) = name.filter(|n| !n.is_empty()) else {
         return Err("No file specified for ansible.builtin.include_tasks".to_owned());
@@ -153,16 +156,13 @@ fn told(engine: &Engine, task: u64, file: String, include: &Include, hosts: &[Ar
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "what an include is made of; each is used once")]
 fn role(
-    engine: &Arc<Engine>,
-    play: &Arc<PlayRun>,
-    task: &Arc<Task>,
-    id: u64,
+    of: &Of<'_>,
     include: &Include,
     hosts: &[Arc<Host>],
     diags: &mut Diagnostics,
 ) -> Result<Vec<Item>, String> {
+    let &Of { engine, play, task, id } = of;
     let text = |names: &[&str]| names.iter().find_map(|n| include.args.get(*n)).map(render::plain);
     let flag = |name: &str, default: bool| include.args.get(name).and_then(render::truth).unwrap_or(default);
     let Some(name) = text(&["name", "role"]) else {

@@ -108,6 +108,34 @@ pub struct Task {
     pub dirs: Arc<Dirs>,
 }
 
+impl Task {
+    /// A task that nobody wrote: no action yet, no arguments, no keywords but what `common` says.
+    pub fn made(id: u64, span: Span, common: Arc<Common>) -> Self {
+        Self {
+            id,
+            span,
+            name: None,
+            action: Action { name: "".into(), full: "".into(), span },
+            args: TaskArgs { span, ..TaskArgs::default() },
+            outer: common.clone(),
+            common,
+            looping: None,
+            control: LoopControl::default(),
+            register: None,
+            until: Vec::new(),
+            retries: None,
+            delay: None,
+            changed_when: Vec::new(),
+            failed_when: Vec::new(),
+            notify: Vec::new(),
+            listen: Vec::new(),
+            poll: None,
+            is_handler: false,
+            dirs: Arc::default(),
+        }
+    }
+}
+
 /// Which module or action.
 #[derive(Debug, Clone)]
 pub struct Action {

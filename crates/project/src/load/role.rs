@@ -2,7 +2,7 @@
 
 use super::fields::{COMMON, unknown_keys};
 use super::{Loader, valid_name};
-use crate::model::{Action, Common, Dirs, Item, LoopControl, Role, Task, TaskArgs, Vars};
+use crate::model::{Action, Common, Dirs, Item, Role, Task, Vars};
 use provision_source::{Diagnostic, Diagnostics, Mapping, Node, Span, Yaml, nearest};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -237,31 +237,17 @@ impl Loader {
         let mut with_always = (**common).clone();
         with_always.tags.push(Node::str("always"));
         let span = role.argument_spec.as_ref().map_or(wanted.span, |spec| spec.span);
-        Arc::new(Task {
-            id: self.id(),
+        let action = Action {
+            name: "validate_argument_spec".into(),
+            full: "ansible.builtin.validate_argument_spec".into(),
             span,
+        };
+        Arc::new(Task {
             name: Some(Node::str(name)),
-            action: Action {
-                name: "validate_argument_spec".into(),
-                full: "ansible.builtin.validate_argument_spec".into(),
-                span,
-            },
-            args: TaskArgs { span, ..TaskArgs::default() },
-            common: Arc::new(with_always),
+            action,
             outer: common.clone(),
-            looping: None,
-            control: LoopControl::default(),
-            register: None,
-            until: Vec::new(),
-            retries: None,
-            delay: None,
-            changed_when: Vec::new(),
-            failed_when: Vec::new(),
-            notify: Vec::new(),
-            listen: Vec::new(),
-            poll: None,
-            is_handler: false,
             dirs: Arc::new(dirs.clone()),
+            ..Task::made(self.id(), span, Arc::new(with_always))
         })
     }
 

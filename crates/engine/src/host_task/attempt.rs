@@ -1,0 +1,152 @@
+//! What one iteration works with: target, identity, environment, arguments.
+
+use super::{Attempt, TaskRun};
+use crate::actions;
+use crate::connect;
+use crate::render::{self, RenderError};
+use crate::scope;
+use crate::vars::{Layer, TaskScope};
+use provision_source::Node;
+use provision_templates::{Scope, from_json, to_json};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl TaskRun {
+    /// Everything but the arguments.
+    pub(super) fn attempt(
+        &self,
+        scope: &Arc<TaskScope>,
+        item: Option<&Value>,
+        loop_vars: Vec<(String, Value)>,
+    ) -> Result<Attempt<'_>, RenderError> {
+        let engine = &self.engine;
+        let common = &self.task.common;
+        let dynamic: Arc<dyn Scope> = scope.clone();
+        let flag = |node: &Option<Node>, default: bool| match node {
+            Some(node) if !node.is_null() => render::boolean(node, &dynamic, &engine.templater),
+            _ => Ok(default),
+        };
+        let delegate = match &common.delegate_to {
+            Some(node) if !node.is_null() => {
+                Some(render::text(node, &dynamic, &engine.templater)?).filter(|t| !t.is_empty())
+            }
+            _ => None,
+        };
+        let target = match &delegate {
+            Some(name) if **name != *self.host.name => {
+                let host = engine.host(name);
+                let other = scope::host_scope(engine, Some(&self.play), &host);
+                connect::target(engine, name, &other, None)?
+            }
+            _ => connect::target(engine, &self.host.name, scope, Some(common))?,
+        };
+        let identity = match &delegate {
+            // The keywords are the task's, the passwords the delegate's.
+            Some(name) if **name != *self.host.name => {
+                let host = engine.host(name);
+                let mut other = scope::host_scope(engine, Some(&self.play), &host);
+                for vars in &common.vars {
+                    other = other.with(Layer::Nodes(vars.clone()));
+                }
+                connect::identity(engine, &other, Some(common))?
+            }
+            _ => connect::identity(engine, scope, Some(common))?,
+        };
+        let timeout = match &common.timeout {
+            Some(node) if !node.is_null() => {
+                let value = render::json(node, &dynamic, &engine.templater)?;
+                let seconds =
+                    value.as_f64().or_else(|| value.as_str().and_then(|t| t.parse().ok())).unwrap_or(0.0);
+                (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
+            }
+            _ => None,
+        };
+        Ok(Attempt {
+            run: self,
+            check: flag(&common.check_mode, engine.settings.check)?,
+            diff: flag(&common.diff, engine.settings.diff)?,
+            no_log: flag(&common.no_log, false)?,
+            env: self.environment(&dynamic)?,
+            scope: scope.clone(),
+            dynamic,
+            target,
+            identity,
+            timeout,
+            loop_vars,
+            item: item.cloned(),
+        })
+    }
+
+    fn environment(&self, dynamic: &Arc<dyn Scope>) -> Result<BTreeMap<String, String>, RenderError> {
+        let mut env = BTreeMap::new();
+        for node in &self.task.common.environment {
+            match render::json(node, dynamic, &self.engine.templater)? {
+                Value::Object(map) => {
+                    env.extend(
+                        map.into_iter()
+                            .map(|(name, value)| (name, provision_templates::to_text(&from_json(value)))),
+                    );
+                }
+                Value::Null => {}
+                other => {
+                    let error = format!("environment must be a mapping, not {}", render::plain(&other));
+                    return Err(RenderError::at(provision_templates::TemplateError::runtime(error), node));
+                }
+            }
+        }
+        Ok(env)
+    }
+
+    /// The arguments, templated.
+    pub(super) fn arguments(&self, attempt: &Attempt<'_>) -> Result<Map<String, Value>, RenderError> {
+        let (task, templater) = (&self.task, &self.engine.templater);
+        let mut args = Map::new();
+        for node in &task.common.module_defaults {
+            let Value::Object(all) = render::json(node, &attempt.dynamic, templater)? else { continue };
+            for (name, defaults) in all {
+                let same = actions::find(&name).is_some_and(|known| known.full == &*task.action.full);
+                if let (true, Value::Object(defaults)) = (same, defaults) {
+                    args.extend(defaults);
+                }
+            }
+        }
+        if let Some(whole) = &task.args.whole {
+            match render::json(whole, &attempt.dynamic, templater)? {
+                Value::Object(map) => args.extend(map),
+                Value::Null => {}
+                other => {
+                    let error = format!("arguments must be a mapping, not {}", render::plain(&other));
+                    return Err(RenderError::at(provision_templates::TemplateError::runtime(error), whole));
+                }
+            }
+        }
+        for (name, _, node) in &task.args.named {
+            // Conditions are expressions already: assert's `that`, debug's `var`.
+            if actions::keeps_raw(&task.action.full, name) {
+                args.insert(name.to_string(), node.to_json());
+                continue;
+            }
+            let value = render::node(node, &attempt.dynamic, templater)?;
+            if let Some(reason) = render::unknown_in(&value) {
+                return Err(RenderError::at(provision_templates::TemplateError::unknown(reason), node));
+            }
+            // `set_fact` may make up its names.
+            let name = match provision_templates::is_template(name) {
+                true => render::text(&Node::str(name.clone()).at(node.span), &attempt.dynamic, templater)?,
+                false => name.to_string(),
+            };
+            if provision_templates::is_omit(&value) {
+                args.remove(&name);
+            } else {
+                args.insert(name, to_json(&value));
+            }
+        }
+        if let Some(free) = &task.args.free {
+            let text = render::text(free, &attempt.dynamic, templater)?;
+            args.insert(actions::free_option(&task.action.full).to_owned(), text.into());
+        }
+        Ok(args)
+    }
+}
