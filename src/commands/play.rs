@@ -12,7 +12,7 @@ use provision_engine::state::Parts;
 use provision_engine::transport::Secret;
 use provision_engine::{Engine, Prompter, Settings, check, lookups};
 use provision_project::inventory::{Inventory, LoadContext};
-use provision_project::{Loader, Playbook, Vars};
+use provision_project::{Loader, Playbook, SearchPaths, Vars};
 use provision_report::{Kind, Options};
 use provision_source::{Diagnostics, Sources};
 use provision_transport::Connections;
@@ -39,12 +39,13 @@ pub fn run(args: PlayArgs) -> Exit {
     let plain = Loader::new(
         sources.clone(),
         Arc::new(AllModules),
-        Vec::new(),
+        SearchPaths::default(),
         Box::new(|text, _| Ok(text.to_owned())),
     );
     let extra = Arc::new(extra_vars::parse(&args.extra_vars, &plain, &mut diags));
     let render = check::static_render(templater.clone(), extra.clone());
-    let loader = Arc::new(Loader::new(sources.clone(), Arc::new(AllModules), roles_path, render));
+    let paths = SearchPaths { roles: roles_path, collections: Vec::new() };
+    let loader = Arc::new(Loader::new(sources.clone(), Arc::new(AllModules), paths, render));
 
     let inventory = inventory(&args, &config, &sources, &mut diags);
     let mut playbooks = Vec::new();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 /// The names that [`HostMagic`] answers.
 pub const NAMES: &[&str] = &[
     "ansible_check_mode",
+    "ansible_collection_name",
     "ansible_parent_role_names",
     "ansible_playbook_python",
     "ansible_diff_mode",
@@ -119,7 +120,11 @@ impl Magic for HostMagic {
             }
             // There is no Python here; inventories name it as the interpreter of localhost.
             "ansible_playbook_python" => Value::from("/usr/bin/python3"),
-            "role_name" | "ansible_role_name" => Value::from(&*self.role.as_ref()?.name),
+            "role_name" => Value::from(self.role.as_ref()?.short_name()),
+            "ansible_role_name" => Value::from(&*self.role.as_ref()?.name),
+            "ansible_collection_name" => {
+                Value::from(self.role.as_ref()?.collection.as_deref().unwrap_or_default())
+            }
             "role_path" => Value::from(self.role.as_ref()?.path.to_string_lossy().as_ref()),
             "ansible_check_mode" => Value::from(settings.check),
             "ansible_diff_mode" => Value::from(settings.diff),

@@ -6,5 +6,5 @@ pub mod load;
 pub mod model;
 pub mod words;
 
-pub use load::{Catalog, Known, Loader, RoleUse};
+pub use load::{Catalog, Known, Loader, RoleUse, SearchPaths};
 pub use model::*;

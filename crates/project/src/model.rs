@@ -216,13 +216,17 @@ pub struct Common {
     pub throttle: Option<Node>,
     pub timeout: Option<Node>,
     pub role: Option<Arc<Role>>,
+    /// Collections in which short names are looked up before all else.
+    pub collections: Arc<[Arc<str>]>,
 }
 
 /// A role in the place where it is used.
 #[derive(Debug, Clone)]
 pub struct Role {
-    /// As written where it is used: "nginx" or "namespace.collection.nginx".
+    /// "nginx" or, in a collection, "namespace.collection.nginx".
     pub name: Arc<str>,
+    /// The collection it belongs to.
+    pub collection: Option<Arc<str>>,
     pub path: PathBuf,
     pub defaults: Arc<Vars>,
     pub vars: Arc<Vars>,
@@ -237,6 +241,16 @@ pub struct Role {
     pub public: bool,
     /// `meta/argument_specs.yml`: the entry point's options.
     pub argument_spec: Option<Node>,
+}
+
+impl Role {
+    /// The name without its collection: `role_name`.
+    pub fn short_name(&self) -> &str {
+        match &self.collection {
+            Some(_) => self.name.rsplit('.').next().unwrap_or(&self.name),
+            None => &self.name,
+        }
+    }
 }
 
 /// Where files named in a task are looked for.

@@ -160,6 +160,9 @@ impl Loader {
                 common.vars.push(Arc::new(vars));
             }
         }
+        if let Some(node) = map.get("collections") {
+            common.collections = self.collection_names(node, diags);
+        }
         common.environment.extend(list_of(map, "environment"));
         common.module_defaults.extend(list_of(map, "module_defaults"));
         for (keyword, place) in [

@@ -1,6 +1,7 @@
 //! From files to the model, collecting every mistake on the way.
 
 mod args;
+mod collections;
 mod fields;
 mod play;
 mod role;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use collections::SearchPaths;
 pub use play::all_tasks;
 pub use role::RoleUse;
 
@@ -40,8 +42,10 @@ pub type StaticRender = dyn Fn(&str, &[Arc<Vars>]) -> Result<String, String> + S
 pub struct Loader {
     pub sources: Sources,
     catalog: Arc<dyn Catalog>,
-    /// Searched after the playbook's own `roles/`.
-    roles_path: Vec<PathBuf>,
+    /// Searched after the playbook's own `roles/` and `collections/`.
+    paths: SearchPaths,
+    /// `collections/` of the playbooks read so far.
+    beside: std::sync::Mutex<Vec<PathBuf>>,
     render: Box<StaticRender>,
     parsed: std::sync::Mutex<HashMap<PathBuf, Arc<Node>>>,
     handlers: std::sync::Mutex<Vec<Arc<crate::model::Task>>>,
@@ -58,13 +62,14 @@ impl Loader {
     pub fn new(
         sources: Sources,
         catalog: Arc<dyn Catalog>,
-        roles_path: Vec<PathBuf>,
+        paths: SearchPaths,
         render: Box<StaticRender>,
     ) -> Self {
         Self {
             sources,
             catalog,
-            roles_path,
+            paths,
+            beside: std::sync::Mutex::default(),
             render,
             parsed: std::sync::Mutex::default(),
             handlers: std::sync::Mutex::default(),
@@ -77,6 +82,7 @@ impl Loader {
     /// A playbook with everything it imports.
     pub fn playbook(&self, path: &Path, diags: &mut Diagnostics) -> Playbook {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.collections_beside(&path);
         Playbook { plays: self.plays(&path, &play::Import::default(), diags), path }
     }
 

@@ -95,6 +95,10 @@ impl Loader {
             return Vec::new();
         };
         let path = dir.join(&name);
+        let path = match self.collection_playbook(&name) {
+            Some(found) if !path.is_file() => found,
+            _ => path,
+        };
         if !path.is_file() {
             diags.push(super::task::missing_file("playbook", &name, file.span, &[path]));
             return Vec::new();
@@ -132,6 +136,11 @@ impl Loader {
         let mut common = (*self.inherit(&from.common, &without_vars, diags)).clone();
         if common.remote_user.is_none() {
             common.remote_user = map.get("user").cloned();
+        }
+        if !map.contains_key("collections")
+            && let Some(own) = super::collections::owner(dir)
+        {
+            common.collections = [own].into();
         }
         if let Some((key, _)) = map.entry("when") {
             diags.push(

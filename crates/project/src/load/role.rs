@@ -143,7 +143,9 @@ impl Loader {
         handlers: &mut Vec<Arc<Task>>,
         diags: &mut Diagnostics,
     ) -> Vec<Item> {
-        let Some(path) = self.find_role(wanted, dirs, diags) else { return Vec::new() };
+        let Some((path, name)) = self.find_role(wanted, &base.collections, dirs, diags) else {
+            return Vec::new();
+        };
         let meta = match main_file(&path.join("meta"), None) {
             Some(file) => self.document(&file, diags),
             None => None,
@@ -152,13 +154,16 @@ impl Loader {
         if let Some(map) = meta_map {
             unknown_keys(map, "a role's meta/main.yml", &[META], diags);
         }
+        let searched = match meta_map.and_then(|m| m.get("collections")) {
+            Some(node) => self.collection_names(node, diags).to_vec(),
+            None => Vec::new(),
+        };
         let flag = |key: &str| meta_map.and_then(|m| m.get(key)).and_then(Node::as_bool);
-        let short = wanted.name.rsplit(['/', '.']).next().unwrap_or(&wanted.name);
-        let name: Arc<str> =
-            if wanted.name.contains('/') { short.into() } else { wanted.name.as_str().into() };
+        let collection = super::collections::owner(&path);
         let params = Arc::new(wanted.params.clone());
         let role = Arc::new(Role {
-            name: name.clone(),
+            name: name.into(),
+            collection: collection.clone(),
             defaults: Arc::new(self.role_vars(
                 &path,
                 "defaults",
@@ -183,6 +188,8 @@ impl Loader {
         if !params.is_empty() {
             common.params.push(params);
         }
+        // The play's list is not handed down to roles: each has its own collection and what its meta says.
+        common.collections = collection.into_iter().chain(searched).collect();
         if let Some(node) = meta_map.and_then(|m| m.get("dependencies")) {
             let dependency_common = Arc::new(common.clone());
             for entry in super::fields::list(node) {
@@ -318,11 +325,21 @@ impl Loader {
         found
     }
 
-    fn find_role(&self, wanted: &RoleUse, dirs: &Dirs, diags: &mut Diagnostics) -> Option<PathBuf> {
+    /// The role's directory and its name.
+    fn find_role(
+        &self,
+        wanted: &RoleUse,
+        searched: &[Arc<str>],
+        dirs: &Dirs,
+        diags: &mut Diagnostics,
+    ) -> Option<(PathBuf, String)> {
         let name = &wanted.name;
+        if let Some(found) = self.collection_role(name, searched) {
+            return Some(found);
+        }
         let mut places: Vec<PathBuf> = vec![dirs.play.join("roles")];
         places.extend(dirs.role.as_ref().and_then(|role| role.parent()).map(Path::to_owned));
-        places.extend(self.roles_path.iter().cloned());
+        places.extend(self.paths.roles.iter().cloned());
         places.push(dirs.play.clone());
         places.push(dirs.task.clone());
         let mut seen: Vec<PathBuf> = Vec::new();
@@ -332,20 +349,9 @@ impl Loader {
                 true
             }
         });
-        let direct = places.iter().map(|place| place.join(name)).find(|path| path.is_dir());
-        if direct.is_some() {
-            return direct;
-        }
-        // namespace.collection.role
-        if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
-            let inner: PathBuf =
-                ["ansible_collections", namespace, collection, "roles", role].iter().collect();
-            let mut roots = vec![dirs.play.join("collections")];
-            roots.extend(std::env::home_dir().map(|home| home.join(".ansible/collections")));
-            roots.push("/usr/share/ansible/collections".into());
-            if let Some(path) = roots.iter().map(|root| root.join(&inner)).find(|path| path.is_dir()) {
-                return Some(path);
-            }
+        if let Some(path) = places.iter().map(|place| place.join(name)).find(|path| path.is_dir()) {
+            let short = name.rsplit('/').next().unwrap_or(name);
+            return Some((path, short.to_owned()));
         }
         let mut near = Vec::new();
         for place in &places {

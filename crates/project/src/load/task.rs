@@ -113,7 +113,13 @@ impl Loader {
         diags: &mut Diagnostics,
     ) {
         let Some((name, action_span, value, local)) = self.action(node, map, diags) else { return };
-        let Some(known) = self.catalog.find(&name) else {
+        let mut common = self.inherit(base, map, diags);
+        let in_collection = common.collections.iter().filter(|_| !name.contains('.'));
+        let known = in_collection
+            .filter_map(|collection| self.catalog.find(&format!("{collection}.{name}")))
+            .next()
+            .or_else(|| self.catalog.find(&name));
+        let Some(known) = known else {
             let names = self.catalog.names();
             let near = nearest(name.rsplit('.').next().unwrap_or(&name), names.iter().copied())
                 .or_else(|| nearest(&name, TASK.iter().chain(COMMON).copied()));
@@ -125,7 +131,6 @@ impl Loader {
             diags.push(Diagnostic::error(title).at(action_span, "not known").did_you_mean(near));
             return;
         };
-        let mut common = self.inherit(base, map, diags);
         if local {
             let mut with = (*common).clone();
             with.delegate_to = Some(Node::str("localhost").at(action_span));
