@@ -112,11 +112,11 @@ impl Magic for HostMagic {
             }
             "playbook_dir" => Value::from(play?.play.dir.to_string_lossy().as_ref()),
             "ansible_parent_role_names" => {
-                let parents = &self.role.as_ref()?.parents;
+                let parents = self.role.as_ref()?.including();
                 if parents.is_empty() {
                     return None;
                 }
-                parents.iter().rev().map(|role| Value::from(&*role.name)).collect()
+                parents.iter().map(|role| Value::from(&*role.name)).collect()
             }
             // There is no Python here; inventories name it as the interpreter of localhost.
             "ansible_playbook_python" => Value::from("/usr/bin/python3"),

@@ -234,6 +234,8 @@ pub struct Role {
     pub params: Arc<Vars>,
     /// The roles that brought this one in as a dependency, outermost first.
     pub parents: Vec<Arc<Role>>,
+    /// Brought in by another role's `meta/main.yml`, not by an include or import.
+    pub dependency: bool,
     pub allow_duplicates: bool,
     /// Equal for two uses that Ansible would run only once.
     pub key: String,
@@ -244,6 +246,13 @@ pub struct Role {
 }
 
 impl Role {
+    /// The roles whose includes led here, nearest first: `ansible_parent_role_names`. Being depended on is no including.
+    pub fn including(&self) -> Vec<Arc<Role>> {
+        let Some(parent) = self.parents.last() else { return Vec::new() };
+        let own = (!self.dependency).then(|| parent.clone());
+        own.into_iter().chain(parent.including()).collect()
+    }
+
     /// The name without its collection: `role_name`.
     pub fn short_name(&self) -> &str {
         match &self.collection {

@@ -27,11 +27,7 @@ impl Loader {
     }
 
     /// A role's directory and full name: of its collection if `name` says one, else of the first in `searched`.
-    pub(super) fn collection_role(
-        &self,
-        name: &str,
-        searched: &[Arc<str>],
-    ) -> Option<(PathBuf, String)> {
+    pub(super) fn collection_role(&self, name: &str, searched: &[Arc<str>]) -> Option<(PathBuf, String)> {
         let found = |collection: &str, rest: &str| {
             let path = self.collection(collection)?.join("roles").join(rest);
             let short = rest.rsplit('/').next().unwrap_or(rest);

@@ -174,6 +174,7 @@ impl Loader {
             vars: Arc::new(self.role_vars(&path, "vars", wanted.vars_from.as_deref(), wanted.span, diags)),
             params: params.clone(),
             parents: wanted.parents.clone(),
+            dependency: wanted.dependency,
             allow_duplicates: wanted.allow_duplicates.or(flag("allow_duplicates")).unwrap_or(false),
             key: role_key(&path, wanted, base),
             public: wanted.public,
