@@ -94,6 +94,7 @@ pub fn run(args: PlayArgs) -> Exit {
         loader,
         templater,
         secrets,
+        fact_cache: None,
     };
     let engine = Engine::new(parts);
     if args.list_hosts || args.list_tasks || args.list_tags {
@@ -300,5 +301,6 @@ fn settings(args: &PlayArgs, config: &Config, extra_vars: Arc<Vars>) -> Result<S
         ssh_args,
         inventory_sources: args.inventory.clone(),
         stream: args.verbose > 0,
+        ..Settings::default()
     })
 }

@@ -5,6 +5,7 @@ pub mod check;
 mod connect;
 mod contents;
 pub mod event;
+pub mod facts;
 pub mod host_task;
 mod includes;
 pub mod lookups;

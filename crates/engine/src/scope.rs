@@ -179,11 +179,11 @@ fn base(
     layers.extend(chain().filter(|r| !r.defaults.is_empty()).map(|r| Layer::Nodes(r.defaults.clone())));
     layers.push(Layer::Nodes(host.inventory()));
     let state = host.state();
-    if !state.injected.contains_key("ansible_facts") {
-        let none = provision_templates::mapping(std::iter::empty::<(&str, Value)>());
-        layers.push(Layer::Values(Arc::new([(Arc::from("ansible_facts"), none)].into_iter().collect())));
+    let facts = [(Arc::from("ansible_facts"), state.facts.mapping())];
+    layers.push(Layer::Values(Arc::new(facts.into_iter().collect())));
+    if !engine.settings.facts_not_injected {
+        layers.push(Layer::Values(state.facts.injected().clone()));
     }
-    layers.push(Layer::Values(state.injected.clone()));
     if let Some(play) = play {
         layers.push(Layer::Nodes(play.play.vars.clone()));
         layers.push(Layer::Values(play.prompts.clone()));

@@ -1,6 +1,7 @@
 //! What a run is made of.
 
 use crate::event::{Event, HostStats, Reporter};
+use crate::facts::{FactCache, Facts, Gathering};
 use crate::secrets::Secrets;
 use crate::transport::{Secret, Transport};
 use crate::vars::Values;
@@ -40,6 +41,14 @@ pub struct Settings {
     pub host_key_checking: Option<bool>,
     pub ssh_args: Vec<String>,
     pub inventory_sources: Vec<String>,
+    /// Of plays that do not say whether to gather facts.
+    pub gathering: Gathering,
+    /// `inject_facts_as_vars = false`: facts are found in `ansible_facts` alone.
+    pub facts_not_injected: bool,
+    /// `hash_behaviour = merge`: mappings of one name are merged over the levels of precedence.
+    pub merge_hashes: bool,
+    /// The configuration file in use (`ansible_config_file`).
+    pub config_file: Option<PathBuf>,
     /// Show the output of commands while they run.
     pub stream: bool,
 }
@@ -60,6 +69,7 @@ pub struct Engine {
     pub reporter: Mutex<Box<dyn Reporter>>,
     pub prompter: Arc<dyn Prompter>,
     pub secrets: Arc<Secrets>,
+    pub fact_cache: Option<Arc<dyn FactCache>>,
     /// Every host the run has met, by name.
     pub hosts: RwLock<indexmap::IndexMap<Arc<str>, Arc<Host>>>,
     /// Set by Ctrl-C: nothing new is begun.
@@ -78,6 +88,8 @@ pub struct Parts {
     pub reporter: Box<dyn Reporter>,
     pub prompter: Arc<dyn Prompter>,
     pub secrets: Arc<Secrets>,
+    /// None: facts are forgotten with the run.
+    pub fact_cache: Option<Arc<dyn FactCache>>,
 }
 
 /// A host with all that the run knows of it.
@@ -93,10 +105,7 @@ pub struct Host {
 /// The part that changes.
 #[derive(Default)]
 pub struct HostState {
-    /// Under their names in `ansible_facts`.
-    pub facts: Arc<Values>,
-    /// `ansible_facts` and each fact as `ansible_NAME`.
-    pub injected: Arc<Values>,
+    pub facts: Facts,
     /// `set_fact` and `register`.
     pub set: Arc<Values>,
     pub included: Arc<Vars>,
@@ -154,26 +163,6 @@ impl Host {
 }
 
 impl HostState {
-    /// New facts beside those there are.
-    pub fn add_facts(&mut self, facts: impl IntoIterator<Item = (String, provision_templates::Value)>) {
-        let mut own = (*self.facts).clone();
-        let mut injected = (*self.injected).clone();
-        for (name, value) in facts {
-            let short = name.strip_prefix("ansible_").unwrap_or(&name);
-            own.insert(short.into(), value.clone());
-            injected.insert(format!("ansible_{short}").into(), value);
-        }
-        let all = provision_templates::mapping(own.iter().map(|(k, v)| (&**k, v.clone())));
-        injected.insert("ansible_facts".into(), all);
-        self.facts = Arc::new(own);
-        self.injected = Arc::new(injected);
-    }
-
-    pub fn clear_facts(&mut self) {
-        self.facts = Arc::default();
-        self.injected = Arc::default();
-    }
-
     /// `set_fact`, `register`.
     pub fn set(&mut self, name: &str, value: provision_templates::Value) {
         Arc::make_mut(&mut self.set).insert(name.into(), value);
@@ -243,6 +232,7 @@ impl Engine {
                 Arc::new(Host::new(name.clone(), vars, true))
             }
         };
+        self.recall(&host);
         hosts.entry(name).or_insert(host).clone()
     }
 
@@ -278,6 +268,7 @@ impl Engine {
             reporter: Mutex::new(parts.reporter),
             prompter: parts.prompter,
             secrets: parts.secrets,
+            fact_cache: parts.fact_cache,
             hosts: RwLock::default(),
             interrupted: AtomicBool::new(false),
             started: AtomicBool::new(false),

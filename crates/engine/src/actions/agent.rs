@@ -53,7 +53,11 @@ pub async fn call(attempt: &Attempt<'_>, module: &str, args: Map<String, Value>)
 pub async fn setup(attempt: &Attempt<'_>, args: Map<String, Value>) -> Reply {
     let mut reply = call(attempt, "ansible.builtin.setup", args).await;
     if let Some(Value::Object(facts)) = reply.result.get("ansible_facts") {
-        reply.facts = Some(facts.clone());
+        let mut facts = facts.clone();
+        if attempt.run.task.action.name.ends_with("gather_facts") {
+            facts.insert(crate::facts::GATHERED.to_owned(), true.into());
+        }
+        reply.facts = Some(facts);
     }
     reply
 }

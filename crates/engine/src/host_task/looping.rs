@@ -6,7 +6,7 @@ use crate::scope;
 use crate::vars::TaskScope;
 use minijinja::value::Value as Templated;
 use provision_source::Node;
-use provision_templates::{Scope, from_json, to_json};
+use provision_templates::{Scope, to_json};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl TaskRun {
             all.unreachable |= reply.unreachable;
             let owner = self.owner(&inner);
             if let Some(facts) = reply.facts.take() {
-                owner.state().add_facts(facts.into_iter().map(|(name, value)| (name, from_json(value))));
+                self.engine.add_facts(&owner, facts);
             }
             let set = std::mem::take(&mut reply.set);
             if !set.is_empty() {

@@ -102,10 +102,10 @@ impl TaskRun {
 
     /// Facts, set_fact and register.
     fn keep(&self, reply: &mut Reply, owner: &Host) {
-        let mut state = owner.state();
         if let Some(facts) = reply.facts.take() {
-            state.add_facts(facts.into_iter().map(|(name, value)| (name, from_json(value))));
+            self.engine.add_facts(owner, facts);
         }
+        let mut state = owner.state();
         for (name, value) in std::mem::take(&mut reply.set) {
             state.set(&name, value);
         }

@@ -2,6 +2,7 @@
 
 use super::Inside;
 use crate::event::{Event, TaskKind};
+use crate::facts::Gathering;
 use crate::render;
 use crate::state::{Engine, Host, PlayRun};
 use futures::future::{BoxFuture, FutureExt};
@@ -15,9 +16,10 @@ impl Engine {
     /// The sections of a play, with handlers after each.
     pub(super) async fn batch(self: &Arc<Self>, run: &Arc<PlayRun>) {
         let play = run.play.clone();
-        if self.gathers(run) {
+        let hosts: Vec<Arc<Host>> = run.batch.iter().filter(|h| self.gathers(run, h)).cloned().collect();
+        if !hosts.is_empty() {
             let task = facts_task(&play);
-            self.task(run, &task, run.batch.clone(), Inside::default(), TaskKind::Facts).await;
+            self.task(run, &task, hosts, Inside::default(), TaskKind::Facts).await;
         }
         let force =
             play.force_handlers.as_ref().and_then(Node::as_bool).unwrap_or(self.settings.force_handlers);
@@ -32,12 +34,17 @@ impl Engine {
         }
     }
 
-    fn gathers(&self, run: &PlayRun) -> bool {
+    /// Are facts of this host gathered as the play begins?
+    fn gathers(&self, run: &PlayRun, host: &Host) -> bool {
         match &run.play.gather_facts {
             Some(node) => node.as_bool().unwrap_or_else(|| {
                 node.scalar_text().and_then(|t| render::truth(&Value::String(t.to_string()))).unwrap_or(true)
             }),
-            None => true,
+            None => match self.settings.gathering {
+                Gathering::Implicit => true,
+                Gathering::Explicit => false,
+                Gathering::Smart => !host.state().facts.gathered(),
+            },
         }
     }
 

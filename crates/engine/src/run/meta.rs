@@ -56,7 +56,7 @@ impl Engine {
                 "end_batch" => run.batch.iter().for_each(|host| host.state().ended = true),
                 "end_host" => due.iter().for_each(|host| host.state().ended = true),
                 "end_role" => due.iter().for_each(|host| host.state().left_role = true),
-                "clear_facts" => hosts.iter().for_each(|host| host.state().clear_facts()),
+                "clear_facts" => hosts.iter().for_each(|host| self.clear_facts(host)),
                 "clear_host_errors" => {
                     // They are back with the next play, not in this one.
                     for host in run.batch.iter().filter(|h| h.is_out()) {

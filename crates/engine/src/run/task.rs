@@ -111,6 +111,7 @@ impl Engine {
     fn share(&self, task: &Task, from: &Arc<Host>, hosts: &[Arc<Host>], done: &HostDone, rescuable: bool) {
         let failed = from.is_out();
         for host in hosts.iter().filter(|h| h.name != from.name) {
+            let mut shared = None;
             let mut state = host.state();
             if let Some(name) = &task.register {
                 state.set(name, from_json(Value::Object(done.result.clone())));
@@ -121,11 +122,15 @@ impl Engine {
                         state.set(name, from_json(value.clone()));
                     }
                 } else {
-                    state.add_facts(facts.iter().map(|(k, v)| (k.clone(), from_json(v.clone()))));
+                    shared = Some(facts.clone());
                 }
             }
             // A failure of the one ends the play for all, unless it is rescued.
             state.failed |= failed && !rescuable;
+            drop(state);
+            if let Some(facts) = shared {
+                self.add_facts(host, facts);
+            }
         }
     }
 
