@@ -85,6 +85,9 @@ pub struct PlayArgs {
     /// How results are printed
     #[arg(long, value_name = "FORMAT", value_parser = ["auto", "human", "ansible", "json"], help_heading = "Run")]
     pub output: Option<String>,
+    /// Write what happens to this file as well, as --output json would print it
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    pub events: Option<PathBuf>,
     /// Colours
     #[arg(long, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto", help_heading = "Run")]
     pub color: String,

@@ -187,7 +187,7 @@ fn reporter(args: &PlayArgs, settings: &Settings) -> Result<Box<dyn Reporter>, S
         verbosity: settings.verbosity,
         columns: None,
     };
-    Ok(match provision_report::choose(args.output.as_deref(), tty, &env)? {
+    let shown: Box<dyn Reporter> = match provision_report::choose(args.output.as_deref(), tty, &env)? {
         Kind::Json => Box::new(provision_report::Json::new(out)),
         Kind::Human => Box::new(provision_report::Terminal::new(out, err, options)),
         Kind::Ansible => Box::new(provision_report::Ansible::new(
@@ -195,7 +195,11 @@ fn reporter(args: &PlayArgs, settings: &Settings) -> Result<Box<dyn Reporter>, S
             err,
             Options { columns: provision_report::columns(), ..options },
         )),
-    })
+    };
+    let Some(path) = &args.events else { return Ok(shown) };
+    let file = std::fs::File::create(path).map_err(|e| format!("--events {}: {e}", path.display()))?;
+    let written = Box::new(provision_report::Json::new(Box::new(file)));
+    Ok(Box::new(provision_report::Tee { first: shown, second: written }))
 }
 
 fn env(name: &str) -> Option<String> {

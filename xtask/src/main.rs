@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci_setup;
+mod conform;
 mod demo;
 mod fleet;
 mod say;
@@ -28,6 +29,8 @@ enum Task {
     CiSetup,
     /// Compare with Ansible, pyinfra and a shell script on converged hosts, into docs/BENCHMARKS.md
     Bench(bench::Args),
+    /// Compare with ansible-core, playbook by playbook, into docs/CONFORMANCE.md
+    Conform(conform::Args),
     /// Make a TLS reverse proxy out of a fresh host, and show that it is one
     Demo,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Tools(args) => tools::run(&args),
         Task::CiSetup => ci_setup::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Conform(args) => conform::run(&args),
         Task::Demo => demo::run(),
     };
     match done {

@@ -4,10 +4,12 @@ mod ansible;
 mod choose;
 mod diff;
 mod json;
+mod tee;
 mod terminal;
 mod text;
 
 pub use ansible::{Ansible, Options};
 pub use choose::{Kind, choose, color, columns};
 pub use json::Json;
+pub use tee::Tee;
 pub use terminal::Terminal;

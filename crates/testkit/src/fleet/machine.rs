@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use super::cgroup::Cgroup;
 use super::net::Net;
 use super::paths::Dirs;
-use super::{Options, base, mount};
+use super::{Options, Tree, base, mount};
 use crate::{Ran, run};
 
 /// A machine's place: known before it boots and after it is gone.
@@ -52,6 +52,16 @@ impl Machine {
     }
     pub fn upper(&self) -> PathBuf {
         self.dir.join("upper")
+    }
+
+    /// Everything on disk that differs from the root the host was booted from but by its time, without the paths in
+    /// `without` (such as `/var/log`).
+    ///
+    /// # Errors
+    /// If the disk cannot be read.
+    pub fn timeless_tree(&self, without: &[&str]) -> Result<Tree> {
+        let options: Options = self.kind().parse()?;
+        Tree::timeless(&self.upper(), &base::ensure(&self.dirs, &options)?, without)
     }
     pub fn alive(&self) -> bool {
         self.cgroup.alive()

@@ -23,6 +23,32 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Every path in a directory and how it looks, but for when it was written: two tools that make the same do so at
+    /// different times.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn of(dir: &Path) -> Result<Tree> {
+        Ok(Tree::read(dir, &[], &[])?.without_times())
+    }
+
+    /// What has been written but for when, so without files that look as before but for their time.
+    pub(crate) fn timeless(upper: &Path, lower: &[PathBuf], without: &[&str]) -> Result<Tree> {
+        let now = Tree::read(upper, lower, without)?;
+        let mut tree = Tree::default();
+        for (path, look_now) in now.without_times().0 {
+            let before = lower.iter().find_map(|l| look(&l.join(&path)).transpose()).transpose()?;
+            if before.map(|before| without_time(&before)).as_ref() != Some(&look_now) {
+                tree.0.insert(path, look_now);
+            }
+        }
+        Ok(tree)
+    }
+
+    fn without_times(&self) -> Tree {
+        Tree(self.0.iter().map(|(path, look)| (path.clone(), without_time(look))).collect())
+    }
+
     /// One hash over all of it.
     pub fn hash(&self) -> String {
         let mut sum = Sha256::new();
@@ -63,6 +89,15 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// The third of a look's words.
+fn without_time(look: &str) -> String {
+    let mut words: Vec<&str> = look.splitn(4, ' ').collect();
+    if words.len() > 2 {
+        words.remove(2);
+    }
+    words.join(" ").trim_end().to_owned()
 }
 
 /// How one file looks; `None` if there is none.
@@ -118,5 +153,10 @@ mod tests {
         let after = read();
         assert_eq!(before.changes(&after), [PathBuf::from("etc/f")]);
         assert_ne!(before.hash(), after.hash());
+        let timeless = || Tree::timeless(&upper, std::slice::from_ref(&lower), &["/var"]).unwrap();
+        assert_eq!(timeless(), Tree::default());
+        fs::write(upper.join("etc/f"), "other").unwrap();
+        assert_eq!(timeless().0.into_keys().collect::<Vec<_>>(), [PathBuf::from("etc/f")]);
+        assert_eq!(Tree::of(&upper.join("etc")).unwrap().0[Path::new("f")].split(' ').count(), 3);
     }
 }

@@ -1,0 +1,163 @@
+//! The corpus: directories with a playbook and a file `conform` that says what it is about.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use provision_testkit::bins;
+
+use super::compare::Aspect;
+
+/// Where cases are, from the top of the checkout; the second is also run by `tests/language.rs`, without Ansible.
+const CORPORA: [&str; 3] = ["tests/conform", "tests/language", "tests/roles-in-the-wild"];
+
+/// One playbook and how it is run.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Such as `language/loops`.
+    pub name: String,
+    pub dir: PathBuf,
+    /// What of the language it shows; the report groups by it.
+    pub feature: String,
+    pub stage: Stage,
+    /// The arguments of each run, in this order on the same hosts.
+    pub runs: Vec<Vec<String>>,
+    pub differs: Vec<Excuse>,
+    /// Found wrong before the run, so all that is compared is that Ansible does not get through either.
+    pub refused: bool,
+}
+
+/// Where a case runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// This machine, with `connection: local`.
+    Local,
+    /// A host of its own for each tool.
+    Host,
+}
+
+/// A difference on purpose.
+#[derive(Debug, Clone)]
+pub struct Excuse {
+    pub aspect: Aspect,
+    /// A part of the line that shows the difference.
+    pub part: String,
+    pub reason: String,
+}
+
+impl Case {
+    /// A `conform` file has lines `key: value`:
+    ///
+    /// - `feature: Loops` (required)
+    /// - `on: host` for a case that needs one; without it the case is local
+    /// - `run: --check --diff`, once for each run; without it there is one, with the arguments in `args`, one a line
+    /// - `differs: text Pausing for => reason`: a difference on purpose, by its aspect and a part of its line
+    fn read(name: String, dir: PathBuf) -> Result<Case> {
+        let path = dir.join("conform");
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("{} is needed, to say which feature it shows", path.display()))?;
+        let mut case = Case {
+            name,
+            feature: String::new(),
+            stage: Stage::Local,
+            runs: Vec::new(),
+            differs: Vec::new(),
+            refused: dir.join("refused").exists(),
+            dir,
+        };
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (key, value) = line.split_once(':').with_context(|| format!("{}: {line}", path.display()))?;
+            let value = value.trim();
+            match key {
+                "feature" => case.feature = value.to_owned(),
+                "on" if value == "host" => case.stage = Stage::Host,
+                "on" if value == "local" => case.stage = Stage::Local,
+                "run" => case.runs.push(value.split_whitespace().map(str::to_owned).collect()),
+                "differs" => {
+                    let parts = value.split_once(" => ").and_then(|(what, reason)| {
+                        let (aspect, part) = what.split_once(' ')?;
+                        Some((Aspect::named(aspect)?, part, reason))
+                    });
+                    let Some((aspect, part, reason)) = parts else {
+                        bail!("{}: `{line}` is not `differs: ASPECT PART => REASON`", path.display())
+                    };
+                    let (part, reason) = (part.trim().to_owned(), reason.trim().to_owned());
+                    case.differs.push(Excuse { aspect, part, reason });
+                }
+                _ => bail!("{}: nothing is known of `{line}`", path.display()),
+            }
+        }
+        ensure!(!case.feature.is_empty(), "{}: which feature?", path.display());
+        if case.runs.is_empty() {
+            let args = fs::read_to_string(case.dir.join("args")).unwrap_or_default();
+            case.runs.push(args.lines().map(str::to_owned).collect());
+        }
+        Ok(case)
+    }
+
+    /// Its own inventory, else the corpus's.
+    pub fn inventory(&self) -> PathBuf {
+        let own = self.dir.join("hosts");
+        match (own.exists(), self.dir.parent()) {
+            (false, Some(corpus)) => corpus.join("hosts"),
+            _ => own,
+        }
+    }
+
+    /// A name for files.
+    pub fn id(&self) -> String {
+        self.name.replace('/', "-")
+    }
+}
+
+/// All cases, or those whose names contain one of `only`.
+pub fn all(only: &[String]) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for corpus in CORPORA {
+        let top = bins::workspace().join(corpus);
+        let short = corpus.trim_start_matches("tests/");
+        for dir in directories(&top)? {
+            let name = format!("{short}/{}", dir.file_name().unwrap_or_default().to_string_lossy());
+            let chosen = only.is_empty()
+                || only.iter().any(|o| match o.strip_prefix('=') {
+                    Some(exact) => name.ends_with(&format!("/{exact}")) || name == exact,
+                    None => name.contains(o.as_str()),
+                });
+            if chosen && dir.join("play.yaml").is_file() {
+                cases.push(Case::read(name, dir)?);
+            }
+        }
+    }
+    ensure!(!cases.is_empty(), "no case is called so");
+    Ok(cases)
+}
+
+fn directories(top: &Path) -> Result<Vec<PathBuf>> {
+    if !top.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(top).with_context(|| format!("cannot read {}", top.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also that every case has its file, and that it can be read.
+    #[test]
+    fn the_corpus_is_complete() {
+        let cases = all(&[]).unwrap();
+        assert!(cases.iter().any(|case| case.name == "language/loops" && case.stage == Stage::Local));
+        for case in &cases {
+            assert!(case.inventory().exists(), "{} has no inventory", case.name);
+        }
+    }
+}
