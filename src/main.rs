@@ -6,6 +6,8 @@ mod config;
 mod exit;
 mod extra_vars;
 mod prompt;
+mod settings;
+mod setup;
 
 use std::process::ExitCode;
 

@@ -31,7 +31,7 @@ fn play_text(
     let name = play.name.as_ref().and_then(|n| n.scalar_text()).unwrap_or_default();
     let own = names(&play.common);
     text.push_str(&format!("\n  play #{number} ({pattern}): {name}\tTAGS: [{}]\n", own.join(",")));
-    if args.list_hosts {
+    if args.look.list_hosts {
         let hosts = engine.play_hosts(play)?;
         text.push_str(&format!("    pattern: ['{pattern}']\n    hosts ({}):\n", hosts.len()));
         for host in hosts {
@@ -43,11 +43,11 @@ fn play_text(
     for items in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
         tasks(engine, items, &mut lines, &mut all);
     }
-    if args.list_tasks {
+    if args.look.list_tasks {
         text.push_str("    tasks:\n");
         text.push_str(&lines);
     }
-    if args.list_tags {
+    if args.look.list_tags {
         text.push_str(&format!("      TASK TAGS: [{}]\n", all.into_iter().collect::<Vec<_>>().join(", ")));
     }
     Ok(())

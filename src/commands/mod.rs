@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod config;
 mod docs;
 mod list;
 mod play;
@@ -12,17 +13,18 @@ use std::io::Write;
 pub fn dispatch(cli: Cli) -> Exit {
     match cli.command {
         Some(Command::Docs(args)) => docs::run(&args),
-        None => play::run(cli.play),
+        Some(Command::Config(args)) => config::run(&args),
+        None => play::run(&cli.play),
     }
 }
 
 /// Data for standard output. A closed pipe ends it quietly.
-fn print(text: &str) {
+pub fn print(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Words for the person, on standard error.
-fn tell(text: &str) {
+pub fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,0 +1,156 @@
+//! What every command that reads playbooks begins with: configuration, extra variables, loader, inventory, templates.
+
+use crate::cli::{InventoryArgs, VarsArgs, VaultArgs};
+use crate::commands::tell;
+use crate::config::{Config, table};
+use crate::exit::Exit;
+use crate::extra_vars;
+use provision_engine::actions::AllModules;
+use provision_engine::{check, lookups};
+use provision_project::inventory::{Inventory, LoadContext};
+use provision_project::{Loader, Playbook, SearchPaths, Vars};
+use provision_source::{Diagnostics, Sources};
+use provision_templates::Templater;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// All that is read before the first connection.
+pub struct Setup {
+    pub config: Config,
+    pub sources: Sources,
+    /// What was found wrong so far; `say` prints it.
+    pub diags: Diagnostics,
+    pub templater: Arc<Templater>,
+    pub loader: Arc<Loader>,
+    pub extra: Arc<Vars>,
+    pub inventory: Inventory,
+}
+
+/// The configuration; one that cannot be read is told, and ends the command.
+pub fn config() -> Result<Config, Exit> {
+    match Config::load() {
+        Ok(config) => {
+            for warning in &config.warnings {
+                tell(&format!("[WARNING]: {warning}"));
+            }
+            Ok(config)
+        }
+        Err(text) => {
+            tell(&format!("error: {text}"));
+            Err(Exit::Usage)
+        }
+    }
+}
+
+impl Setup {
+    /// Reads extra variables and the inventory. `playbook_dir` is where `group_vars`, `host_vars` and roles of the
+    /// playbook are.
+    ///
+    /// # Errors
+    /// Vault secrets that cannot be had, as a text for the user. What is wrong with files goes to `diags`.
+    pub fn read(
+        config: Config,
+        hosts: &InventoryArgs,
+        vars: &VarsArgs,
+        vault: &VaultArgs,
+        playbook_dir: Option<PathBuf>,
+    ) -> Result<Self, String> {
+        vault_secrets(vault)?;
+        let sources = Sources::new();
+        let mut diags = Diagnostics::new();
+        let templater = lookups::ControlMachine::templater();
+        let paths = SearchPaths {
+            roles: config.paths(&table::DEFAULT_ROLES_PATH),
+            collections: config.paths(&table::COLLECTIONS_PATHS),
+        };
+        // Extra variables are needed to read imports, and reading them needs a loader: the first knows none.
+        let plain = Loader::new(
+            sources.clone(),
+            Arc::new(AllModules),
+            SearchPaths::default(),
+            Box::new(|text, _| Ok(text.to_owned())),
+        );
+        let extra = Arc::new(extra_vars::parse(&vars.extra_vars, &plain, &mut diags));
+        let render = check::static_render(templater.clone(), extra.clone());
+        let loader = Arc::new(Loader::new(sources.clone(), Arc::new(AllModules), paths, render));
+        let inventory =
+            Inventory::load(&sources, &specs(hosts, &config), &LoadContext { playbook_dir }, &mut diags);
+        Ok(Self { config, sources, diags, templater, loader, extra, inventory })
+    }
+
+    /// Reads playbooks and checks them. Mistakes go to `diags`.
+    ///
+    /// # Errors
+    /// A playbook that is not there; it has been told.
+    pub fn playbooks(&mut self, paths: &[PathBuf]) -> Result<Vec<Playbook>, Exit> {
+        let mut playbooks = Vec::new();
+        for path in paths {
+            if !path.exists() {
+                tell(&format!("error: the playbook {} could not be found", path.display()));
+                return Err(Exit::Invalid);
+            }
+            playbooks.push(self.loader.playbook(path, &mut self.diags));
+        }
+        check::templates(
+            &playbooks,
+            &self.templater,
+            &self.loader,
+            &self.inventory,
+            &self.extra,
+            &mut self.diags,
+        );
+        Ok(playbooks)
+    }
+
+    /// Prints what was found.
+    ///
+    /// # Errors
+    /// There are errors among it: nothing may be done.
+    pub fn say(&self, color: &str) -> Result<(), Exit> {
+        let color = provision_report::color(std::io::stderr().is_terminal(), Some(color), &env);
+        if !self.diags.is_empty() {
+            tell(provision_source::render(&self.diags, &self.sources, color, None).trim_end());
+        }
+        if self.diags.has_errors() {
+            let count = self.diags.error_count();
+            tell(&format!("\n{count} error{} found; no host was touched", if count == 1 { "" } else { "s" }));
+            return Err(Exit::Invalid);
+        }
+        Ok(())
+    }
+}
+
+/// The directory of the first playbook.
+pub fn playbook_dir(playbooks: &[PathBuf]) -> Option<PathBuf> {
+    let first = playbooks.first().and_then(|path| std::path::absolute(path).ok());
+    first.as_deref().and_then(Path::parent).map(Path::to_owned)
+}
+
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Inventory sources: those of the command line, else of the configuration.
+fn specs(hosts: &InventoryArgs, config: &Config) -> Vec<String> {
+    if !hosts.inventory.is_empty() {
+        return hosts.inventory.clone();
+    }
+    let is_default = *config.origin(&table::DEFAULT_HOST_LIST) == crate::config::Origin::Default;
+    config
+        .list(&table::DEFAULT_HOST_LIST)
+        .into_iter()
+        .filter(|path| !is_default || Path::new(path).exists())
+        .collect()
+}
+
+fn vault_secrets(vault: &VaultArgs) -> Result<(), String> {
+    // Given by habit or by configuration: harmless while nothing is encrypted, and what is encrypted is refused by name.
+    if !vault.vault_id.is_empty() || vault.ask_vault_pass {
+        return Err("--vault-id and --ask-vault-pass: vault is not supported yet".to_owned());
+    }
+    match vault.vault_password_file.iter().find(|path| !path.exists()) {
+        Some(path) => Err(format!("the vault password file {} is not there", path.display())),
+        None => Ok(()),
+    }
+}
