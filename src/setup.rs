@@ -86,11 +86,12 @@ impl Setup {
     pub fn playbooks(&mut self, paths: &[PathBuf]) -> Result<Vec<Playbook>, Exit> {
         let mut playbooks = Vec::new();
         for path in paths {
-            if !path.exists() {
+            let collected = || self.loader.collection_playbook(path.to_str()?);
+            let Some(path) = Some(path.clone()).filter(|path| path.exists()).or_else(collected) else {
                 tell(&format!("error: the playbook {} could not be found", path.display()));
                 return Err(Exit::Invalid);
-            }
-            playbooks.push(self.loader.playbook(path, &mut self.diags));
+            };
+            playbooks.push(self.loader.playbook(&path, &mut self.diags));
         }
         check::templates(
             &playbooks,
