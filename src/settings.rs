@@ -74,6 +74,7 @@ pub fn settings(flags: &Flags, config: &Config, extra_vars: Arc<Vars>) -> Result
         ssh_args: ssh_args(flags.connection, config)?,
         inventory_sources: flags.hosts.inventory.clone(),
         stream: verbosity > 0,
+        ..Settings::default()
     })
 }
 
