@@ -2,10 +2,12 @@
 
 use crate::args::Args;
 use crate::error::TemplateError;
-use crate::ir::{Arg, Cmp, Expr, ExprKind, Name, Place};
+use crate::filters::Filter;
+use crate::ir::{Arg, Cmp, Expr, ExprKind, Known, Name, Place};
 use crate::ops::{self, Result};
 use crate::scope::{FileContext, Scope};
 use crate::templater::Templater;
+use crate::tests::Test;
 use crate::value::{Dict, Marker, MutDict, MutList, dict, error_value, list, none, tuple, type_name};
 use minijinja::Value;
 use std::cmp::Ordering;
@@ -20,12 +22,25 @@ pub(crate) struct Module {
     vars: RwLock<Frame>,
     /// Of an included template: the names of the including one.
     parent: Option<Arc<Module>>,
+    /// Does not see the variables: a template that is imported without its context.
+    isolated: bool,
 }
 
 impl Module {
     pub(crate) fn with_parent(parent: Arc<Module>, inherited: Frame) -> Self {
-        let outer = Module { vars: RwLock::new(inherited), parent: Some(parent) };
-        Self { vars: RwLock::default(), parent: Some(Arc::new(outer)) }
+        let isolated = parent.isolated;
+        let outer = Module { vars: RwLock::new(inherited), parent: Some(parent), isolated };
+        Self { vars: RwLock::default(), parent: Some(Arc::new(outer)), isolated }
+    }
+
+    /// Of a template that sees nothing but itself.
+    pub(crate) fn isolated() -> Self {
+        Self { isolated: true, ..Self::default() }
+    }
+
+    /// A name of its own.
+    pub(crate) fn own(&self, name: &str) -> Option<Value> {
+        find(&self.vars.read().unwrap_or_else(std::sync::PoisonError::into_inner), name)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Value> {
@@ -164,20 +179,21 @@ impl<'a> Eval<'a> {
             }
             ExprKind::Not(inner) => Ok(Value::from(!self.truth(inner)?)),
             ExprKind::Neg(inner) => ops::neg(&self.expr(inner)?),
-            ExprKind::And(left, right) => {
-                let value = self.expr(left)?;
-                if ops::truth(&value).map_err(|error| place(error, left))? {
-                    self.expr(right)
-                } else {
-                    Ok(value)
-                }
-            }
-            ExprKind::Or(left, right) => {
-                let value = self.expr(left)?;
-                if ops::truth(&value).map_err(|error| place(error, left))? {
-                    Ok(value)
-                } else {
-                    self.expr(right)
+            ExprKind::Pos(inner) => ops::pos(&self.expr(inner)?),
+            ExprKind::And(..) | ExprKind::Or(..) => {
+                // chains hang to the right: followed, not descended into
+                let mut expr = expr;
+                loop {
+                    let (left, right, stop) = match &expr.kind {
+                        ExprKind::And(left, right) => (left, right, false),
+                        ExprKind::Or(left, right) => (left, right, true),
+                        _ => return self.expr(expr),
+                    };
+                    let value = self.expr(left)?;
+                    if ops::truth(&value).map_err(|error| place(error, left))? == stop {
+                        return Ok(value);
+                    }
+                    expr = right;
                 }
             }
             ExprKind::Arith(op, left, right) => {
@@ -185,9 +201,12 @@ impl<'a> Eval<'a> {
                 let right = self.expr(right)?;
                 ops::arith(*op, &left, &right)
             }
-            ExprKind::Concat(left, right) => {
-                let mut text = crate::text::to_str(&self.strict(left)?);
-                crate::text::write_str(&mut text, &self.strict(right)?);
+            ExprKind::Concat(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    crate::text::write_str(&mut text, &self.strict(part)?);
+                }
+                ops::check_length(text.len())?;
                 Ok(Value::from(text))
             }
             ExprKind::Compare(first, rest) => {
@@ -210,18 +229,19 @@ impl<'a> Eval<'a> {
                     Ok(Value::UNDEFINED)
                 }
             }
-            ExprKind::Filter(name, input, args) => {
+            ExprKind::Filter(filter, input, args) => {
                 let input = match input {
                     Some(input) => self.expr(input)?,
                     None => none(),
                 };
                 let args = self.args(args)?;
-                self.filter(name, input, args)
+                self.known_filter(filter, input, args)
             }
-            ExprKind::Test(name, subject, args) => {
+            ExprKind::Test(test, subject, args) => {
+                let Some(what) = test.what else { return Err(crate::names::unknown_test(&test.name)) };
                 let subject = self.expr(subject)?;
                 let args = self.args(args)?;
-                self.test(name, &subject, args).map(Value::from)
+                self.run_test(what, &subject, args).map(Value::from)
             }
             ExprKind::Call(callee, args) => self.call(callee, args),
         }
@@ -259,7 +279,8 @@ impl<'a> Eval<'a> {
         if let Some(value) = self.local(name) {
             return Ok(value);
         }
-        match self.scope.get(name) {
+        let found = if self.module.isolated { Ok(None) } else { self.scope.get(name) };
+        match found {
             Ok(Some(value)) => Ok(value),
             Ok(None) => match crate::functions::global(name) {
                 Some(value) => Ok(value),
@@ -283,6 +304,12 @@ impl<'a> Eval<'a> {
             return value;
         }
         chain(base).unwrap_or_else(|| missing(base, &Value::from(name), at))
+    }
+
+    /// What `value[key]` is when there is none, by subscript or by attribute.
+    pub(crate) fn missing(&mut self, value: &Value, key: &Value) -> Value {
+        let found = key.as_str().and_then(|name| ops::attr(value, name));
+        found.or_else(|| chain(value)).unwrap_or_else(|| missing(value, key, Place::default()))
     }
 
     /// Evaluates call arguments; a missing value among them fails where it is used, not here.
@@ -313,12 +340,20 @@ impl<'a> Eval<'a> {
         Ok(out)
     }
 
-    /// Applies a filter by its short name.
+    pub(crate) fn known_filter(&mut self, filter: &Known<Filter>, input: Value, args: Args) -> Result {
+        match filter.what {
+            Some(what) => self.run_filter(what, input, args),
+            None => Err(crate::names::unknown_filter(&filter.name)),
+        }
+    }
+
+    /// Applies a filter by its name.
     pub(crate) fn filter(&mut self, name: &str, input: Value, args: Args) -> Result {
-        let name = crate::names::short(name);
-        let Some(filter) = crate::filters::find(name) else {
-            return Err(crate::names::unknown_filter(name));
-        };
+        let (_, filter) = crate::names::filter(name)?;
+        self.run_filter(filter, input, args)
+    }
+
+    fn run_filter(&mut self, filter: Filter, input: Value, args: Args) -> Result {
         if !filter.lazy {
             if let Some(Marker::Unknown(_)) = crate::value::marker(&input) {
                 return Ok(input);
@@ -329,12 +364,13 @@ impl<'a> Eval<'a> {
         (filter.call)(self, input, args)
     }
 
-    /// Asks a test by its short name.
+    /// Asks a test by its name.
     pub(crate) fn test(&mut self, name: &str, subject: &Value, args: Args) -> Result<bool> {
-        let name = crate::names::short(name);
-        let Some(test) = crate::tests::find(name) else {
-            return Err(crate::names::unknown_test(name));
-        };
+        let (_, test) = crate::names::test(name)?;
+        self.run_test(test, subject, args)
+    }
+
+    fn run_test(&mut self, test: Test, subject: &Value, args: Args) -> Result<bool> {
         if !test.lazy {
             ops::check(subject)?;
             args.check()?;
@@ -343,6 +379,11 @@ impl<'a> Eval<'a> {
     }
 
     fn call(&mut self, callee: &Expr, args: &[Arg]) -> Result {
+        if let Some(levels) = super_levels(callee)
+            && self.local("super").is_none()
+        {
+            return self.super_block(levels);
+        }
         if let ExprKind::Attr(base_expr, name) = &callee.kind {
             if let ExprKind::Var(var) = &base_expr.kind
                 && &**var == "self"
@@ -359,14 +400,10 @@ impl<'a> Eval<'a> {
         }
         if let ExprKind::Var(name) = &callee.kind
             && self.local(name).is_none()
+            && let Some(function) = crate::functions::find(name)
         {
-            if &**name == "super" {
-                return self.super_block();
-            }
-            if let Some(function) = crate::functions::find(name) {
-                let args = self.args(args)?;
-                return function(self, args);
-            }
+            let args = self.args(args)?;
+            return function(self, args);
         }
         let function = self.strict(callee)?;
         let args = self.args(args)?;
@@ -455,6 +492,15 @@ impl<'a> Eval<'a> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// How many parents up `super`, `super.super`, … is.
+fn super_levels(callee: &Expr) -> Option<usize> {
+    match &callee.kind {
+        ExprKind::Var(name) if &**name == "super" => Some(1),
+        ExprKind::Attr(base, name) if &**name == "super" => super_levels(base).map(|levels| levels + 1),
+        _ => None,
     }
 }
 

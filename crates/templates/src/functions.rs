@@ -11,6 +11,8 @@ use crate::value::{
     Dict, MutDict, View, dict, error_value, int, items, list, none, omit_value, pairs, tuple, view,
 };
 use minijinja::Value;
+use minijinja::value::{Object, ObjectRepr};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 pub(crate) type Function = fn(&mut Eval<'_>, Args) -> Result;
@@ -18,9 +20,27 @@ pub(crate) type Function = fn(&mut Eval<'_>, Args) -> Result;
 /// Longest list `range()` makes.
 const LONGEST_RANGE: i64 = 10_000_000;
 
-/// Names every template knows that are no functions.
+/// A global function as a value.
+pub(crate) struct Global(pub(crate) Function);
+
+impl std::fmt::Debug for Global {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<function>")
+    }
+}
+
+impl Object for Global {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+}
+
+/// What a name means that nobody has defined.
 pub(crate) fn global(name: &str) -> Option<Value> {
-    (name == "omit").then(omit_value)
+    if name == "omit" {
+        return Some(omit_value());
+    }
+    find(name).map(|function| Value::from_object(Global(function)))
 }
 
 /// Is the name known without a scope?
@@ -44,7 +64,7 @@ pub(crate) fn find(name: &str) -> Option<Function> {
             let [separator] = args.bind("joiner()", ["sep"])?;
             Ok(Value::from_object(Joiner { separator: separator.text(", ")?, used: AtomicUsize::new(0) }))
         },
-        "lipsum" => |_, _| Err(TemplateError::runtime("the function 'lipsum' is not supported")),
+        "lipsum" => lipsum,
         _ => return None,
     })
 }
@@ -112,6 +132,61 @@ fn namespace(_: &mut Eval<'_>, args: Args) -> Result {
 fn now(_: &mut Eval<'_>, args: Args) -> Result {
     let [utc, format] = args.bind("now()", ["utc", "fmt"])?;
     crate::time::now(utc.flag(false)?, &format.text("")?)
+}
+
+/// Words of filler text.
+const LOREM: &str = "a ac accumsan ad adipiscing aenean aliquam aliquet amet ante aptent arcu at auctor augue bibendum \
+    blandit class commodo condimentum congue consectetuer consequat conubia convallis cras cubilia cum curabitur cursus \
+    dapibus diam dictum dignissim dis dolor donec dui duis egestas eget eleifend elementum elit enim erat eros est et \
+    etiam eu euismod facilisi facilisis fames faucibus felis fermentum feugiat fringilla fusce gravida habitant hac \
+    hendrerit iaculis id imperdiet in integer interdum ipsum justo lacinia lacus laoreet lectus leo libero ligula \
+    litora lobortis lorem luctus maecenas magna magnis malesuada massa mattis mauris metus mi molestie mollis montes \
+    morbi mus nam nascetur natoque nec neque netus nibh nisi nisl non nonummy nostra nulla nullam nunc odio orci ornare \
+    parturient pede pellentesque penatibus per pharetra phasellus placerat platea porta porttitor posuere potenti \
+    praesent pretium primis proin pulvinar purus quam quis quisque rhoncus ridiculus risus rutrum sagittis sapien \
+    scelerisque sed sem semper senectus sit sociis sodales sollicitudin suscipit suspendisse taciti tellus tempor \
+    tempus tincidunt torquent tortor tristique turpis ullamcorper ultrices ultricies urna ut varius vehicula vel velit \
+    venenatis vestibulum vitae vivamus viverra volutpat vulputate";
+
+/// `n` paragraphs of `min` to `max` words of filler text.
+fn lipsum(_: &mut Eval<'_>, args: Args) -> Result {
+    let [n, html, min, max] = args.bind("lipsum()", ["n", "html", "min", "max"])?;
+    let bound = |value: Option<Value>, default: i64| -> Result<usize> {
+        Ok(usize::try_from(value.int(default)?).unwrap_or(0))
+    };
+    let (n, html) = (bound(n, 5)?, html.flag(true)?);
+    let (min, max) = (bound(min, 20)?, bound(max, 100)?);
+    if n.saturating_mul(max.max(min)) > 1_000_000 {
+        return Err(TemplateError::runtime("lipsum() makes at most a million words"));
+    }
+    if max <= min {
+        return Err(TemplateError::runtime("lipsum() needs a max that is greater than min"));
+    }
+    let words: Vec<&str> = LOREM.split_whitespace().collect();
+    let paragraph = || {
+        let length = min + crate::filters::random::below(max - min);
+        let mut text = String::new();
+        let mut sentence = true;
+        for index in 0..length {
+            let word = words[crate::filters::random::below(words.len())];
+            if index > 0 {
+                text.push(' ');
+            }
+            let mut letters = word.chars();
+            match letters.next() {
+                Some(first) if sentence => text.extend(first.to_uppercase().chain(letters)),
+                _ => text.push_str(word),
+            }
+            sentence = crate::filters::random::below(12) == 0 && index + 1 < length;
+            if sentence {
+                text.push('.');
+            }
+        }
+        text.push('.');
+        if html { format!("<p>{text}</p>") } else { text }
+    };
+    let paragraphs: Vec<String> = (0..n).map(|_| paragraph()).collect();
+    Ok(Value::from(paragraphs.join(if html { "\n" } else { "\n\n" })))
 }
 
 fn undef(_: &mut Eval<'_>, args: Args) -> Result {

@@ -68,8 +68,10 @@ fn set(options: &mut FileOptions, key: &str, value: &str) -> Result<()> {
         "block_start_string" => value.clone_into(&mut options.block_start_string),
         "block_end_string" => value.clone_into(&mut options.block_end_string),
         "comment_start_string" => value.clone_into(&mut options.comment_start_string),
+        "line_statement_prefix" => options.line_statement_prefix = Some(value.to_owned()),
+        "line_comment_prefix" => options.line_comment_prefix = Some(value.to_owned()),
         "comment_end_string" => value.clone_into(&mut options.comment_end_string),
-        _ => return Err(bad(format!("the jinja2 override '{key}' is not supported"))),
+        _ => return Err(bad(format!("Invalid '#jinja2:' override key '{key}'."))),
     }
     Ok(())
 }

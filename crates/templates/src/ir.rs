@@ -1,6 +1,8 @@
 //! The compiled form of a template: owned, so that it can be cached and shared.
 
+use crate::filters::Filter;
 use crate::ops::Arith;
+use crate::tests::Test;
 use minijinja::Value;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ pub(crate) type Name = Arc<str>;
 #[derive(Debug)]
 pub(crate) struct Expr {
     pub place: Place,
+    /// How deep evaluating it descends.
+    pub depth: u16,
     pub kind: ExprKind,
 }
 
@@ -44,16 +48,25 @@ pub(crate) enum ExprKind {
     Slice(Box<Expr>, [Option<Box<Expr>>; 3]),
     Not(Box<Expr>),
     Neg(Box<Expr>),
+    Pos(Box<Expr>),
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
     Arith(Arith, Box<Expr>, Box<Expr>),
-    Concat(Box<Expr>, Box<Expr>),
+    Concat(Vec<Expr>),
     Compare(Box<Expr>, Vec<(Cmp, Expr)>),
     If(Box<Expr>, Box<Expr>, Option<Box<Expr>>),
     /// No subject: the head of a filter block's chain.
-    Filter(Name, Option<Box<Expr>>, Vec<Arg>),
-    Test(Name, Box<Expr>, Vec<Arg>),
+    Filter(Known<Filter>, Option<Box<Expr>>, Vec<Arg>),
+    Test(Known<Test>, Box<Expr>, Vec<Arg>),
     Call(Box<Expr>, Vec<Arg>),
+}
+
+/// A filter or test: its name, and what it is unless nobody knows it. An unknown one is an error where it is used;
+/// those outside of conditions are found when the template is compiled.
+#[derive(Debug)]
+pub(crate) struct Known<T> {
+    pub name: Name,
+    pub what: Option<T>,
 }
 
 #[derive(Debug)]
@@ -82,12 +95,17 @@ pub(crate) struct MacroDef {
     /// The body reads `caller`, `varargs`, `kwargs`: extra arguments are welcome.
     pub varargs: bool,
     pub kwargs: bool,
+    pub caller: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct BlockDef {
     pub name: Name,
     pub body: Vec<Stmt>,
+    /// Sees the names around it.
+    pub scoped: bool,
+    /// Must be defined by a child.
+    pub required: bool,
 }
 
 #[derive(Debug)]
@@ -105,7 +123,8 @@ pub(crate) enum Stmt {
     Raw(String),
     Emit(Expr),
     For(Arc<ForLoop>),
-    If(Expr, Vec<Stmt>, Vec<Stmt>),
+    /// Conditions with their bodies, then the last `else`.
+    If(Vec<(Expr, Vec<Stmt>)>, Vec<Stmt>),
     With(Vec<(Target, Expr)>, Vec<Stmt>),
     Set(Target, Expr),
     SetBlock(Target, Option<Expr>, Vec<Stmt>),
@@ -117,9 +136,18 @@ pub(crate) enum Stmt {
     Include {
         name: Expr,
         ignore_missing: bool,
+        context: bool,
     },
-    Import(Expr, Target),
-    FromImport(Expr, Vec<(Name, Name)>),
+    Import {
+        name: Expr,
+        target: Name,
+        context: bool,
+    },
+    FromImport {
+        name: Expr,
+        names: Vec<(Name, Name)>,
+        context: bool,
+    },
     Macro(Arc<MacroDef>),
     CallBlock(Expr, Arc<MacroDef>),
     Do(Expr),

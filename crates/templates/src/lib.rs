@@ -1,17 +1,15 @@
 //! Ansible's templates: Jinja2 as ansible-core 2.19 sets it up, without Python.
 //!
-//! minijinja parses and holds the values; evaluation is done here, because Ansible's undefined values (they
-//! chain, may be asked `is defined`, and fail on any other use), native types, Python's operators and its
-//! printing are out of reach of minijinja's own machine.
+//! minijinja holds the values; parsing and evaluation are done here, because Jinja2's grammar in full, Ansible's
+//! undefined values (they chain, may be asked `is defined`, and fail on any other use), native types, Python's
+//! operators and its printing are out of reach of minijinja's own machine.
 //!
 //! Nothing here knows of playbooks or touches the machine: names come from a [`Scope`], files and lookups
 //! from [`Lookups`].
 //!
-//! Beyond Ansible: the tags `do`, `break` and `continue` work without being enabled. Not supported:
-//! `import … without context` (imports always see the variables), unary plus, `trans`.
+//! Beyond Ansible: the tags `do`, `break` and `continue` work without being enabled.
 
 mod args;
-mod compile;
 mod error;
 mod eval;
 mod filters;
@@ -22,6 +20,7 @@ mod ir;
 mod methods;
 mod names;
 mod ops;
+mod parse;
 mod references;
 mod regex;
 mod scope;

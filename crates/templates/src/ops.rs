@@ -87,7 +87,10 @@ pub(crate) fn arith(op: Arith, left: &Value, right: &Value) -> Result {
         return result;
     }
     match (op, view(left), view(right)) {
-        (Arith::Add, View::Str(a), View::Str(b)) => Ok(Value::from(format!("{a}{b}"))),
+        (Arith::Add, View::Str(a), View::Str(b)) => {
+            check_length(a.len() + b.len())?;
+            Ok(Value::from([a, b].concat()))
+        }
         (Arith::Add, View::Seq(_), View::Seq(_)) if left.is_tuple() == right.is_tuple() => {
             let mut all = items(left).unwrap_or_default();
             all.extend(items(right).unwrap_or_default());
@@ -119,6 +122,14 @@ pub(crate) fn arith(op: Arith, left: &Value, right: &Value) -> Result {
 
 /// Longest result of a repetition: beyond it a typo or an attack, not a playbook.
 const LONGEST: usize = 64 << 20;
+
+/// Is a text of so many bytes still within bounds?
+pub(crate) fn check_length(bytes: usize) -> Result<()> {
+    if bytes > LONGEST {
+        return Err(TemplateError::runtime("the text would be larger than 64 MiB"));
+    }
+    Ok(())
+}
 
 fn times(count: &Value, len: usize) -> Result<usize> {
     let count = match number(count) {
@@ -189,9 +200,21 @@ fn numbers(op: Arith, left: Number, right: Number) -> Result {
 pub(crate) fn neg(value: &Value) -> Result {
     check(value)?;
     match number(value) {
-        Some(Number::Int(number)) => Ok(int(-number)),
+        Some(Number::Int(number)) => {
+            number.checked_neg().map(int).ok_or_else(|| TemplateError::runtime("the number is too large"))
+        }
         Some(Number::Float(number)) => Ok(Value::from(-number)),
         None => Err(TemplateError::runtime(format!("bad operand type for unary -: '{}'", type_name(value)))),
+    }
+}
+
+/// `+value`.
+pub(crate) fn pos(value: &Value) -> Result {
+    check(value)?;
+    match number(value) {
+        Some(Number::Int(number)) => Ok(int(number)),
+        Some(Number::Float(number)) => Ok(Value::from(number)),
+        None => Err(TemplateError::runtime(format!("bad operand type for unary +: '{}'", type_name(value)))),
     }
 }
 
@@ -301,7 +324,8 @@ pub(crate) fn attr(container: &Value, name: &str) -> Option<Value> {
     match view(container) {
         View::Map(map) => map.get_value_by_str(name),
         View::Seq(_) => crate::filters::lists::group_attr(container, name),
-        View::Other => crate::time::attr(container, name),
+        View::Other => crate::time::attr(container, name)
+            .or_else(|| container.as_object().and_then(|object| object.get_value_by_str(name))),
         _ => None,
     }
 }

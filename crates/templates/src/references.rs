@@ -136,10 +136,19 @@ impl Walk {
             Stmt::Raw(_) | Stmt::Continue | Stmt::Break => {}
             Stmt::Emit(expr) | Stmt::Do(expr) => self.expr(expr, false),
             Stmt::For(def) => self.for_loop(def),
-            Stmt::If(test, yes, no) => {
-                self.expr(test, false);
-                self.guarded_by(test, true, |walk| walk.stmts(yes));
-                self.guarded_by(test, false, |walk| walk.stmts(no));
+            Stmt::If(branches, otherwise) => {
+                let guards = self.guarded.len();
+                let maybe = self.maybe;
+                for (test, body) in branches {
+                    self.expr(test, false);
+                    self.guarded_by(test, true, |walk| walk.stmts(body));
+                    // the next condition is asked only if this one did not hold
+                    self.learn(test, false);
+                    self.maybe += 1;
+                }
+                self.stmts(otherwise);
+                self.maybe = maybe;
+                self.guarded.truncate(guards);
             }
             Stmt::With(assignments, body) => self.scoped(|walk| {
                 for (target, expr) in assignments {
@@ -167,11 +176,11 @@ impl Walk {
             Stmt::Group(body) => self.stmts(body),
             Stmt::Block(block) => self.scoped(|walk| walk.stmts(&block.body)),
             Stmt::Extends(name) | Stmt::Include { name, .. } => self.file(name),
-            Stmt::Import(name, target) => {
+            Stmt::Import { name, target, .. } => {
                 self.file(name);
-                self.target(target);
+                self.bind(target);
             }
-            Stmt::FromImport(name, names) => {
+            Stmt::FromImport { name, names, .. } => {
                 self.file(name);
                 names.iter().for_each(|(_, alias)| self.bind(alias));
             }
@@ -239,8 +248,10 @@ impl Walk {
     /// What is known to be defined once `test` has turned out as `outcome`.
     fn learn(&mut self, test: &Expr, outcome: bool) {
         match &test.kind {
-            ExprKind::Test(name, subject, _) if &**name == "defined" && outcome => self.learn_root(subject),
-            ExprKind::Test(name, subject, _) if &**name == "undefined" && !outcome => {
+            ExprKind::Test(test, subject, _) if &*test.name == "defined" && outcome => {
+                self.learn_root(subject)
+            }
+            ExprKind::Test(test, subject, _) if &*test.name == "undefined" && !outcome => {
                 self.learn_root(subject);
             }
             ExprKind::Not(inner) => self.learn(inner, !outcome),
@@ -322,7 +333,7 @@ impl Walk {
                 self.expr(base, false);
                 bounds.iter().flatten().for_each(|bound| self.expr(bound, false));
             }
-            ExprKind::Not(inner) | ExprKind::Neg(inner) => self.expr(inner, false),
+            ExprKind::Not(inner) | ExprKind::Neg(inner) | ExprKind::Pos(inner) => self.expr(inner, false),
             ExprKind::And(left, right) => {
                 self.expr(left, false);
                 self.guarded_by(left, true, |walk| walk.expr(right, optional));
@@ -331,10 +342,11 @@ impl Walk {
                 self.expr(left, false);
                 self.guarded_by(left, false, |walk| walk.expr(right, optional));
             }
-            ExprKind::Arith(_, left, right) | ExprKind::Concat(left, right) => {
+            ExprKind::Arith(_, left, right) => {
                 self.expr(left, false);
                 self.expr(right, false);
             }
+            ExprKind::Concat(parts) => parts.iter().for_each(|part| self.expr(part, false)),
             ExprKind::Compare(first, rest) => {
                 self.expr(first, false);
                 rest.iter().for_each(|(_, right)| self.expr(right, false));
@@ -346,10 +358,10 @@ impl Walk {
                     self.guarded_by(test, false, |walk| walk.expr(no, optional));
                 }
             }
-            ExprKind::Filter(name, input, args) => {
-                let tolerant = matches!(&**name, "default" | "d");
+            ExprKind::Filter(filter, input, args) => {
+                let tolerant = matches!(&*filter.name, "default" | "d");
                 if let Some(input) = input {
-                    self.expr(input, tolerant || (optional && &**name == "mandatory"));
+                    self.expr(input, tolerant || (optional && &*filter.name == "mandatory"));
                 }
                 if tolerant {
                     // the replacement is needed only if the value is missing
@@ -362,8 +374,8 @@ impl Walk {
                     self.args(args);
                 }
             }
-            ExprKind::Test(name, subject, args) => {
-                self.expr(subject, matches!(&**name, "defined" | "undefined"));
+            ExprKind::Test(test, subject, args) => {
+                self.expr(subject, matches!(&*test.name, "defined" | "undefined"));
                 self.args(args);
             }
             ExprKind::Call(callee, args) => self.call(callee, args),

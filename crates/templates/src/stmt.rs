@@ -37,8 +37,16 @@ impl Out {
         *self = Out::Text(text);
     }
 
-    fn raw(&mut self, raw: &str) {
+    fn raw(&mut self, raw: &str) -> Result<()> {
         self.append(|text| text.push_str(raw));
+        self.check_length()
+    }
+
+    fn check_length(&self) -> Result<()> {
+        match self {
+            Out::Text(text) => ops::check_length(text.len()),
+            _ => Ok(()),
+        }
     }
 
     fn emit(&mut self, value: Value) -> Result<()> {
@@ -58,6 +66,7 @@ impl Out {
                         crate::text::write_str(text, &value);
                     }
                 });
+                self.check_length()?;
             }
         }
         Ok(())
@@ -132,7 +141,10 @@ impl Object for Macro {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         match key.as_str()? {
             "name" => Some(Value::from(&*self.def.name)),
-            "arguments" => Some(tuple(self.def.params.iter().map(|name| Value::from(&**name)).collect())),
+            "arguments" => Some(list(self.def.params.iter().map(|name| Value::from(&**name)).collect())),
+            "catch_varargs" => Some(Value::from(self.def.varargs)),
+            "catch_kwargs" => Some(Value::from(self.def.kwargs)),
+            "caller" => Some(Value::from(self.def.caller)),
             _ => None,
         }
     }
@@ -213,6 +225,7 @@ pub(crate) fn is_callable(value: &Value) -> bool {
     value.downcast_object_ref::<Macro>().is_some()
         || value.downcast_object_ref::<LoopObject>().is_some()
         || value.downcast_object_ref::<Joiner>().is_some()
+        || value.downcast_object_ref::<crate::functions::Global>().is_some()
 }
 
 /// The methods of `loop` and of cyclers.
@@ -284,7 +297,7 @@ impl Eval<'_> {
 
     fn stmt(&mut self, stmt: &Stmt, out: &mut Out) -> Result<Flow> {
         match stmt {
-            Stmt::Raw(raw) => out.raw(raw),
+            Stmt::Raw(raw) => out.raw(raw)?,
             Stmt::Emit(expr) => {
                 let value = self.expr(expr)?;
                 let value = if matches!(view(&value), View::Seq(_) | View::Map(_)) {
@@ -302,9 +315,13 @@ impl Eval<'_> {
                 let items = ops::iterate(&items).map_err(|error| at(error, def.iter.place))?;
                 self.run_loop(def, items, 1, out)?;
             }
-            Stmt::If(test, yes, no) => {
-                let body = if self.truth(test)? { yes } else { no };
-                return self.stmts(body, out);
+            Stmt::If(branches, otherwise) => {
+                for (test, body) in branches {
+                    if self.truth(test)? {
+                        return self.stmts(body, out);
+                    }
+                }
+                return self.stmts(otherwise, out);
             }
             Stmt::With(assignments, body) => {
                 let mut values = Vec::with_capacity(assignments.len());
@@ -341,8 +358,8 @@ impl Eval<'_> {
             Stmt::Group(body) => return self.stmts(body, out),
             Stmt::Block(block) => {
                 if self.blocks.parent.is_none() {
-                    let text = self.block(&block.name, 0)?;
-                    out.raw(&text);
+                    let text = self.block(&block.name, 0, block.scoped)?;
+                    out.raw(&text)?;
                 }
             }
             Stmt::Extends(name) => {
@@ -355,26 +372,27 @@ impl Eval<'_> {
                     None => return Err(at(not_found(&value), name.place)),
                 }
             }
-            Stmt::Include { name, ignore_missing } => self.include(name, *ignore_missing, out)?,
-            Stmt::Import(name, target) => {
-                let module = self.import(name)?;
-                let value = Value::from_object(Imported(module.names()));
-                self.assign(target, value)?;
+            Stmt::Include { name, ignore_missing, context } => {
+                self.include(name, *ignore_missing, *context, out)?;
             }
-            Stmt::FromImport(name, names) => {
-                let module = self.import(name)?;
+            Stmt::Import { name, target, context } => {
+                let module = self.import(name, *context)?;
+                let value = Value::from_object(Imported(exported(&module)));
+                self.store(target.clone(), value);
+            }
+            Stmt::FromImport { name, names, context } => {
+                let module = self.import(name, *context)?;
                 for (wanted, alias) in names {
-                    let value =
-                        module.names().into_iter().find(|(known, _)| known == wanted).map(|(_, value)| value);
-                    let value = value.ok_or_else(|| {
-                        at(
-                            TemplateError::undefined(
-                                &**wanted,
-                                format!("the template does not export the requested name '{wanted}'"),
-                            ),
-                            name.place,
-                        )
-                    })?;
+                    // a name that is not there fails where it is used
+                    let value = module.own(wanted).unwrap_or_else(|| {
+                        let message = format!(
+                            "the template {} (imported on line {}) does not export the requested name '{wanted}'",
+                            template_name(name),
+                            name.place.line
+                        );
+                        let error = TemplateError::undefined(&**wanted, message);
+                        crate::value::error_value(at(error, name.place))
+                    });
                     self.store(alias.clone(), value);
                 }
             }
@@ -404,13 +422,13 @@ impl Eval<'_> {
 
     fn filter_chain(&mut self, filter: &Expr, input: Value) -> Result {
         match &filter.kind {
-            ExprKind::Filter(name, inner, args) => {
+            ExprKind::Filter(known, inner, args) => {
                 let input = match inner {
                     Some(inner) => self.filter_chain(inner, input)?,
                     None => input,
                 };
                 let args = self.args(args)?;
-                self.filter(name, input, args).map_err(|error| at(error, filter.place))
+                self.known_filter(known, input, args).map_err(|error| at(error, filter.place))
             }
             _ => self.expr(filter),
         }
@@ -556,6 +574,9 @@ impl Eval<'_> {
                 Ok(out.into_value())
             });
         }
+        if let Some(global) = function.downcast_object_ref::<crate::functions::Global>() {
+            return (global.0)(self, args);
+        }
         if let Some(joiner) = function.downcast_object_ref::<Joiner>() {
             let used = joiner.used.fetch_add(1, Ordering::Relaxed);
             return Ok(Value::from(if used == 0 { "" } else { &joiner.separator }));
@@ -655,18 +676,27 @@ impl Eval<'_> {
         self.capture(&def.body).map(Out::into_value)
     }
 
-    fn block(&mut self, name: &Name, level: usize) -> Result<String> {
+    /// What a block prints. Unless it is scoped it sees the names of the template, not those of loops around it.
+    fn block(&mut self, name: &Name, level: usize, scoped: bool) -> Result<String> {
         let Some(block) = self.blocks.chains.get(name).and_then(|chain| chain.get(level)).cloned() else {
             return Err(TemplateError::undefined(
                 &**name,
                 format!("there is no parent block called '{name}'"),
             ));
         };
+        if block.required {
+            return Err(TemplateError::runtime(format!("Required block '{name}' not found")));
+        }
         self.nested(|eval| {
             eval.blocks.stack.push((name.clone(), level));
+            let barrier = eval.barrier;
+            if !scoped {
+                eval.barrier = eval.frames.len();
+            }
             eval.frames.push(Frame::new());
             let result = eval.capture(&block.body).and_then(Out::into_text);
             eval.frames.pop();
+            eval.barrier = barrier;
             eval.blocks.stack.pop();
             result
         })
@@ -674,13 +704,13 @@ impl Eval<'_> {
 
     /// `self.name()`.
     pub(crate) fn render_block(&mut self, name: &Name) -> Result {
-        self.block(name, 0).map(Value::from)
+        self.block(name, 0, false).map(Value::from)
     }
 
-    /// `super()`.
-    pub(crate) fn super_block(&mut self) -> Result {
+    /// `super()`, and `super.super()` for more levels.
+    pub(crate) fn super_block(&mut self, levels: usize) -> Result {
         match self.blocks.stack.last().cloned() {
-            Some((name, level)) => self.block(&name, level + 1).map(Value::from),
+            Some((name, level)) => self.block(&name, level + levels, true).map(Value::from),
             None => Err(TemplateError::undefined("super", "'super' is undefined")),
         }
     }
@@ -708,25 +738,33 @@ impl Eval<'_> {
         Ok(None)
     }
 
-    fn include(&mut self, name: &Expr, ignore_missing: bool, out: &mut Out) -> Result<()> {
+    fn include(&mut self, name: &Expr, ignore_missing: bool, context: bool, out: &mut Out) -> Result<()> {
         let value = self.strict(name)?;
         let Some((program, path)) = self.load(&value)? else {
             return if ignore_missing { Ok(()) } else { Err(at(not_found(&value), name.place)) };
         };
-        let module = Arc::new(Module::with_parent(self.module.clone(), self.visible()));
+        let module = self.new_module(context);
         let text = self.in_module(module, &program, &path)?;
-        out.raw(&text);
-        Ok(())
+        out.raw(&text)
     }
 
-    fn import(&mut self, name: &Expr) -> Result<Arc<Module>> {
+    fn import(&mut self, name: &Expr, context: bool) -> Result<Arc<Module>> {
         let value = self.strict(name)?;
         let Some((program, path)) = self.load(&value)? else {
             return Err(at(not_found(&value), name.place));
         };
-        let module = Arc::new(Module::with_parent(self.module.clone(), self.visible()));
+        let module = self.new_module(context);
         self.in_module(module.clone(), &program, &path)?;
         Ok(module)
+    }
+
+    /// The names of another template, which sees ours and the variables or neither.
+    fn new_module(&self, context: bool) -> Arc<Module> {
+        Arc::new(if context {
+            Module::with_parent(self.module.clone(), self.visible())
+        } else {
+            Module::isolated()
+        })
     }
 
     fn in_module(&mut self, module: Arc<Module>, program: &Arc<Program>, path: &str) -> Result<String> {
@@ -756,6 +794,19 @@ fn in_file(mut error: TemplateError, path: &str) -> TemplateError {
         error.template = Some(path.to_owned());
     }
     error
+}
+
+/// The template's name as a message shows it.
+fn template_name(name: &Expr) -> String {
+    match &name.kind {
+        ExprKind::Const(value) => crate::text::repr(value),
+        _ => "of that name".to_owned(),
+    }
+}
+
+/// What a template offers to those who import it: not what begins with an underscore.
+fn exported(module: &Module) -> Frame {
+    module.names().into_iter().filter(|(name, _)| !name.starts_with('_')).collect()
 }
 
 fn not_found(name: &Value) -> TemplateError {

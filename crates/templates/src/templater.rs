@@ -1,15 +1,14 @@
 //! The entry points.
 
-use crate::compile;
 use crate::error::{ErrorKind, TemplateError};
 use crate::eval::Eval;
 use crate::ir::{Bare, Program, Stmt};
 use crate::ops::Result;
+use crate::parse::{self, Syntax};
 use crate::scope::{FileContext, Lookups, Scope};
 use crate::stmt::Out;
 use crate::value::{View, finalize, type_name, view};
 use minijinja::Value;
-use minijinja::syntax::SyntaxConfig;
 use std::borrow::{Borrow, Cow};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -71,6 +70,10 @@ pub struct FileOptions {
     pub comment_start_string: String,
     /// Default `#}`.
     pub comment_end_string: String,
+    /// What begins a line that is a statement (default nothing).
+    pub line_statement_prefix: Option<String>,
+    /// What begins a comment up to the end of the line (default nothing).
+    pub line_comment_prefix: Option<String>,
     /// String literals in `{{ }}` keep their backslashes (default false for files).
     pub literal_escapes: bool,
 }
@@ -89,27 +92,41 @@ impl Default for FileOptions {
             block_end_string: "%}".to_owned(),
             comment_start_string: "{#".to_owned(),
             comment_end_string: "#}".to_owned(),
+            line_statement_prefix: None,
+            line_comment_prefix: None,
             literal_escapes: false,
         }
     }
 }
 
 impl FileOptions {
-    fn syntax(&self) -> Result<SyntaxConfig> {
-        SyntaxConfig::builder()
-            .variable_delimiters(self.variable_start_string.clone(), self.variable_end_string.clone())
-            .block_delimiters(self.block_start_string.clone(), self.block_end_string.clone())
-            .comment_delimiters(self.comment_start_string.clone(), self.comment_end_string.clone())
-            .trim_blocks(self.trim_blocks)
-            .lstrip_blocks(self.lstrip_blocks)
-            .keep_trailing_newline(false)
-            .build()
-            .map_err(|error| {
-                TemplateError::new(
-                    ErrorKind::Syntax,
-                    format!("these template delimiters cannot be used: {error}"),
-                )
-            })
+    fn syntax(&self) -> Result<Syntax> {
+        let pairs = [
+            (&self.variable_start_string, &self.variable_end_string),
+            (&self.block_start_string, &self.block_end_string),
+            (&self.comment_start_string, &self.comment_end_string),
+        ];
+        let bad = |message: &str| TemplateError::new(ErrorKind::Syntax, message);
+        if pairs.iter().any(|(open, close)| open.is_empty() || close.is_empty()) {
+            return Err(bad("template delimiters must not be empty"));
+        }
+        let [a, b, c] = pairs.map(|(open, _)| open);
+        if a == b || b == c || a == c {
+            return Err(bad("block, variable and comment start strings must be different"));
+        }
+        let pair = |(open, close): (&String, &String)| [open.clone(), close.clone()];
+        let prefix = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        Ok(Syntax {
+            variable: pair(pairs[0]),
+            block: pair(pairs[1]),
+            comment: pair(pairs[2]),
+            line_statement: prefix(&self.line_statement_prefix),
+            line_comment: prefix(&self.line_comment_prefix),
+            trim_blocks: self.trim_blocks,
+            lstrip_blocks: self.lstrip_blocks,
+            newline: self.newline_sequence.clone(),
+            literal_escapes: self.literal_escapes,
+        })
     }
 }
 
@@ -248,8 +265,8 @@ impl Templater {
             Cow::Borrowed(source)
         };
         let program = self.compile_file(&source, options).map_err(named)?;
+        let newline = &options.newline_sequence;
         let (_, options) = crate::header::split(&source, options).map_err(named)?;
-        let newline = options.newline_sequence.clone();
         let keep_newline = options.keep_trailing_newline;
         let file = FileContext { search: options.search.clone(), options };
         let mut text = nested(|| {
@@ -261,9 +278,9 @@ impl Templater {
         })
         .map_err(named)?;
         if keep_newline {
-            text.push_str(&"\n".repeat(missing_newlines(&source, &text)));
+            text.push_str(&newline.repeat(missing_newlines(&source, &text)));
         }
-        Ok(if newline == "\n" { text } else { text.replace('\n', &newline) })
+        Ok(text)
     }
 
     /// Is the text a valid template (or expression) whose filters and tests all exist? Evaluates nothing.
@@ -295,14 +312,12 @@ impl Templater {
     }
 
     pub(crate) fn compile_text(&self, text: &str, literal_escapes: bool) -> Result<Arc<Program>> {
-        self.texts[usize::from(literal_escapes)].get(text, || {
-            let syntax = FileOptions::default().syntax()?;
-            compile::program(text, syntax, literal_escapes)
-        })
+        self.texts[usize::from(literal_escapes)]
+            .get(text, || parse::program(text, &Syntax { literal_escapes, ..Syntax::default() }))
     }
 
     pub(crate) fn compile_expression(&self, text: &str) -> Result<Arc<Bare>> {
-        self.expressions.get(text, || compile::expression(text))
+        self.expressions.get(text, || parse::expression(text))
     }
 
     pub(crate) fn compile_file(&self, source: &str, options: &FileOptions) -> Result<Arc<Program>> {
@@ -314,7 +329,7 @@ impl Templater {
                     options: FileOptions { search: Vec::new(), ..options.clone() },
                     body: Arc::from(body),
                 },
-                || compile::program(body, options.syntax()?, options.literal_escapes),
+                || parse::program(body, &options.syntax()?),
             )
             .map_err(|mut error| {
                 // places count from the start of the file, header included

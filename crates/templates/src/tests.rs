@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 pub(crate) type Call = fn(&mut Eval<'_>, &Value, Args) -> Result<bool>;
 
 /// A registered test.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Test {
     pub(crate) call: Call,
     /// Looks at missing and unknown values itself instead of failing on them.
@@ -50,8 +50,8 @@ const TABLE: &[(&str, Call)] = &[
         })
     }),
     ("escaped", |_, _, _| Ok(false)),
-    ("filter", |_, value, _| Ok(crate::filters::exists(crate::names::short(&to_str(value))))),
-    ("test", |_, value, _| Ok(exists(crate::names::short(&to_str(value))))),
+    ("filter", |_, value, _| Ok(crate::names::filter(&to_str(value)).is_ok())),
+    ("test", |_, value, _| Ok(crate::names::test(&to_str(value)).is_ok())),
     ("lower", |_, value, _| {
         let text = to_str(value);
         Ok(text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase))
@@ -150,10 +150,6 @@ static ALL: LazyLock<HashMap<&'static str, Test>> = LazyLock::new(|| {
 
 pub(crate) fn find(name: &str) -> Option<Test> {
     ALL.get(name).copied()
-}
-
-pub(crate) fn exists(name: &str) -> bool {
-    ALL.contains_key(name)
 }
 
 pub(crate) fn names() -> Vec<&'static str> {

@@ -327,6 +327,9 @@ pub(crate) fn finalize(value: &Value) -> Result<Value, TemplateError> {
                 .map(|(key, value)| Ok((finalize(&key)?, finalize(&value)?)))
                 .collect::<Result<_, TemplateError>>()?,
         )),
+        _ if crate::stmt::is_callable(value) => Err(TemplateError::runtime(
+            "a function or macro cannot be the value of a variable: it is to be called",
+        )),
         _ => Ok(value.clone()),
     }
 }

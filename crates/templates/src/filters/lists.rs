@@ -132,7 +132,7 @@ impl Path {
             None => match key.as_str() {
                 Some(name) => eval.attr(&value, name, Place::default()),
                 // numeric keys may be names in a dict
-                None => eval.attr(&value, &to_str(key), Place::default()),
+                None => eval.missing(&value, key),
             },
         })
     }
@@ -518,7 +518,7 @@ fn extract(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
     }
     Ok(keys.iter().fold(container, |value, key| match ops::item(&value, key) {
         Some(found) => found,
-        None => eval.attr(&value, &to_str(key), Place::default()),
+        None => eval.missing(&value, key),
     }))
 }
 

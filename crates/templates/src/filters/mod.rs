@@ -21,7 +21,7 @@ mod yaml;
 pub(crate) type Call = fn(&mut Eval<'_>, Value, Args) -> Result;
 
 /// A registered filter.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Filter {
     pub(crate) call: Call,
     /// Looks at missing and unknown values itself instead of failing on them.
@@ -54,10 +54,6 @@ static ALL: LazyLock<HashMap<&'static str, Filter>> = LazyLock::new(|| {
 
 pub(crate) fn find(name: &str) -> Option<Filter> {
     ALL.get(name).copied()
-}
-
-pub(crate) fn exists(name: &str) -> bool {
-    ALL.contains_key(name)
 }
 
 pub(crate) fn names() -> Vec<&'static str> {
