@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod exit;
 mod extra_vars;
+mod galaxy;
 mod prompt;
 mod settings;
 mod setup;

@@ -33,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Print a module's manual, or the list of modules
     Docs(DocsArgs),
+    /// Install roles and collections from git repositories and archives
+    Galaxy(crate::commands::galaxy::GalaxyArgs),
     /// Show the settings of ansible.cfg and ANSIBLE_* variables, and where each comes from
     Config(ConfigArgs),
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod docs;
+pub mod galaxy;
 mod list;
 mod play;
 
@@ -13,6 +14,7 @@ use std::io::Write;
 pub fn dispatch(cli: Cli) -> Exit {
     match cli.command {
         Some(Command::Docs(args)) => docs::run(&args),
+        Some(Command::Galaxy(args)) => galaxy::run(args),
         Some(Command::Config(args)) => config::run(&args),
         None => play::run(&cli.play),
     }
