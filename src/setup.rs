@@ -6,6 +6,7 @@ use crate::config::{Config, table};
 use crate::exit::Exit;
 use crate::extra_vars;
 use provision_engine::actions::AllModules;
+use provision_engine::state::Reload;
 use provision_engine::{check, lookups};
 use provision_project::inventory::{Inventory, LoadContext};
 use provision_project::{Loader, Playbook, SearchPaths, Vars};
@@ -25,6 +26,8 @@ pub struct Setup {
     pub loader: Arc<Loader>,
     pub extra: Arc<Vars>,
     pub inventory: Inventory,
+    /// Reads it again.
+    pub reload: Arc<Reload>,
 }
 
 /// The configuration; one that cannot be read is told, and ends the command.
@@ -74,9 +77,19 @@ impl Setup {
         let extra = Arc::new(extra_vars::parse(&vars.extra_vars, &plain, &mut diags));
         let render = check::static_render(templater.clone(), extra.clone());
         let loader = Arc::new(Loader::new(sources.clone(), Arc::new(AllModules), paths, render));
-        let inventory =
-            Inventory::load(&sources, &specs(hosts, &config), &LoadContext { playbook_dir }, &mut diags);
-        Ok(Self { config, sources, diags, templater, loader, extra, inventory })
+        let specs = specs(hosts, &config);
+        let context = LoadContext { playbook_dir };
+        let inventory = Inventory::load(&sources, &specs, &context, &mut diags);
+        let files = sources.clone();
+        let reload = Arc::new(move || {
+            let mut diags = Diagnostics::new();
+            let fresh = Inventory::load(&files, &specs, &context, &mut diags);
+            match diags.has_errors() {
+                true => Err(provision_source::render(&diags, &files, false, None)),
+                false => Ok(fresh),
+            }
+        });
+        Ok(Self { config, sources, diags, templater, loader, extra, inventory, reload })
     }
 
     /// Reads playbooks and checks them. Mistakes go to `diags`.

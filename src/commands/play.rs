@@ -85,6 +85,7 @@ fn engine(setup: Setup, settings: Settings, reporter: Box<dyn Reporter>) -> Arc<
         loader: setup.loader,
         templater: setup.templater,
         secrets,
+        reload: setup.reload,
         fact_cache: None,
     })
 }

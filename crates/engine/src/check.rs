@@ -54,7 +54,7 @@ pub fn list(node: &Node) -> Vec<Node> {
     node.as_seq().map_or_else(|| vec![node.clone()], <[Node]>::to_vec)
 }
 
-/// Orders of hosts; the last is not done.
+/// Orders of hosts.
 const ORDERS: &[&str] = &["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle"];
 
 struct Check<'a> {
@@ -72,12 +72,11 @@ impl Check<'_> {
                 .filter(|(t, _)| !provision_templates::is_template(t))
         };
         if let Some((name, span)) = plain(&play.order)
-            && (!ORDERS.contains(&name.as_str()) || name == "shuffle")
+            && !ORDERS.contains(&name.as_str())
         {
             let error =
                 Diagnostic::error(format!("order `{name}` is not supported")).at(span, "not known here");
-            self.diags
-                .push(error.did_you_mean(provision_source::nearest(&name, ORDERS[..4].iter().copied())));
+            self.diags.push(error.did_you_mean(provision_source::nearest(&name, ORDERS.iter().copied())));
         }
     }
 

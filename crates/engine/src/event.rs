@@ -81,6 +81,9 @@ pub enum Event {
         stats: Vec<HostStats>,
         seconds: f64,
         interrupted: bool,
+        /// Why the run was given up; Ansible prints no recap then.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        aborted: Option<String>,
     },
 }
 
@@ -95,6 +98,9 @@ pub struct TaskInfo {
     pub place: String,
     pub kind: TaskKind,
     pub check: bool,
+    /// Hosts do not wait for each other: results of several tasks come mixed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub free: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -52,7 +52,13 @@ pub fn line(sources: &Sources, span: provision_source::Span) -> String {
 }
 
 /// What reporters are told of a task about to run. `scope`: of the first host, for templates in the name.
-pub fn info(engine: &Engine, task: &Task, scope: Option<&Arc<dyn Scope>>, kind: TaskKind) -> Arc<TaskInfo> {
+pub fn info(
+    engine: &Engine,
+    task: &Task,
+    scope: Option<&Arc<dyn Scope>>,
+    kind: TaskKind,
+    free: bool,
+) -> Arc<TaskInfo> {
     let rendered = match (&task.name, scope) {
         (Some(node), Some(scope)) => name(node, scope, &engine.templater),
         _ => None,
@@ -65,6 +71,7 @@ pub fn info(engine: &Engine, task: &Task, scope: Option<&Arc<dyn Scope>>, kind: 
         place: line(&engine.loader.sources, task.span),
         kind,
         check,
+        free,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a run is made of.
 
-use crate::event::{Event, HostStats, Reporter};
+use crate::event::{Event, HostStats, Reporter, TaskInfo};
 use crate::facts::{FactCache, Facts, Gathering};
 use crate::secrets::Secrets;
 use crate::transport::{Secret, Transport};
@@ -12,8 +12,9 @@ use provision_templates::Templater;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What the command line and the configuration say about the run.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,8 @@ pub struct Settings {
     pub gathering: Gathering,
     /// `inject_facts_as_vars = false`: facts are found in `ansible_facts` alone.
     pub facts_not_injected: bool,
+    /// Of plays that name none.
+    pub strategy: Option<String>,
     /// `hash_behaviour = merge`: mappings of one name are merged over the levels of precedence.
     pub merge_hashes: bool,
     /// The configuration file in use (`ansible_config_file`).
@@ -52,6 +55,9 @@ pub struct Settings {
     /// Show the output of commands while they run.
     pub stream: bool,
 }
+
+/// Reads the inventory's sources again.
+pub type Reload = dyn Fn() -> Result<Inventory, String> + Send + Sync;
 
 /// Asks the person at the terminal.
 pub trait Prompter: Send + Sync {
@@ -69,11 +75,14 @@ pub struct Engine {
     pub reporter: Mutex<Box<dyn Reporter>>,
     pub prompter: Arc<dyn Prompter>,
     pub secrets: Arc<Secrets>,
+    reload: Arc<Reload>,
     pub fact_cache: Option<Arc<dyn FactCache>>,
     /// Every host the run has met, by name.
     pub hosts: RwLock<indexmap::IndexMap<Arc<str>, Arc<Host>>>,
     /// Set by Ctrl-C: nothing new is begun.
     pub interrupted: AtomicBool,
+    /// Why the run ends here and now, where Ansible ends it without a recap.
+    aborted: OnceLock<String>,
     pub started: AtomicBool,
     pub task_events: AtomicU64,
 }
@@ -88,6 +97,8 @@ pub struct Parts {
     pub reporter: Box<dyn Reporter>,
     pub prompter: Arc<dyn Prompter>,
     pub secrets: Arc<Secrets>,
+    /// Reads the inventory anew (`meta: refresh_inventory`).
+    pub reload: Arc<Reload>,
     /// None: facts are forgotten with the run.
     pub fact_cache: Option<Arc<dyn FactCache>>,
 }
@@ -169,11 +180,33 @@ impl HostState {
     }
 }
 
+/// What hosts share that go through a play each for itself.
+pub struct Free {
+    /// As many hosts work as forks allow.
+    pub gate: Semaphore,
+    /// `throttle`, by the task's id.
+    pub gates: Mutex<HashMap<u64, Arc<Semaphore>>>,
+    /// Tasks that a host has begun already, by their ids: they are told of once.
+    pub infos: Mutex<HashMap<u64, Arc<TaskInfo>>>,
+}
+
+impl Free {
+    pub fn new(forks: usize) -> Self {
+        Self { gate: Semaphore::new(forks), gates: Mutex::default(), infos: Mutex::default() }
+    }
+
+    /// The gate of a task under `throttle`.
+    pub fn gate_of(&self, task: u64, at_once: usize) -> Arc<Semaphore> {
+        let mut gates = self.gates.lock().unwrap_or_else(|e| e.into_inner());
+        gates.entry(task).or_insert_with(|| Arc::new(Semaphore::new(at_once))).clone()
+    }
+}
+
 /// A play on one batch of hosts.
 pub struct PlayRun {
     pub play: Arc<Play>,
     pub name: String,
-    /// All hosts of the play, then those of this batch.
+    /// All hosts of the play in the pattern's order, then those of this batch in that of `order`.
     pub all: Vec<Arc<str>>,
     pub batch: Vec<Arc<Host>>,
     pub prompts: Arc<Values>,
@@ -188,6 +221,8 @@ pub struct PlayRun {
     pub ended: AtomicBool,
     /// More hosts failed than `max_fail_percentage` allows: the run ends.
     pub over_limit: AtomicBool,
+    /// Hosts do not wait for each other.
+    pub free: Option<Free>,
 }
 
 impl Engine {
@@ -208,8 +243,19 @@ impl Engine {
         answer
     }
 
+    /// Nothing new is begun.
     pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        self.interrupted.load(Ordering::Relaxed) || self.aborted.get().is_some()
+    }
+
+    /// Ends the run for a mistake that no host is to blame for.
+    pub fn abort(&self, text: String) {
+        // The first reason is the one that counts.
+        let _ = self.aborted.set(text);
+    }
+
+    pub fn aborted(&self) -> Option<&String> {
+        self.aborted.get()
     }
 
     /// A host of the inventory, or one made up by its name (as `delegate_to` and the implicit localhost do).
@@ -241,6 +287,13 @@ impl Engine {
         self.inventory.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
+    /// Reads the inventory anew (`meta: refresh_inventory`). What the run added to it is gone.
+    pub fn refresh_inventory(&self) -> Result<(), String> {
+        let fresh = (self.reload)()?;
+        self.change_inventory(|inventory| *inventory = fresh);
+        Ok(())
+    }
+
     /// Changes the inventory; hosts that the run has met get their new variables.
     pub fn change_inventory<T>(&self, change: impl FnOnce(&mut Inventory) -> T) -> T {
         let mut guard = self.inventory.write().unwrap_or_else(|e| e.into_inner());
@@ -268,9 +321,11 @@ impl Engine {
             reporter: Mutex::new(parts.reporter),
             prompter: parts.prompter,
             secrets: parts.secrets,
+            reload: parts.reload,
             fact_cache: parts.fact_cache,
             hosts: RwLock::default(),
             interrupted: AtomicBool::new(false),
+            aborted: OnceLock::new(),
             started: AtomicBool::new(false),
             task_events: AtomicU64::new(0),
         })

@@ -99,7 +99,6 @@ pub struct Task {
     pub delay: Option<Node>,
     pub changed_when: Vec<Node>,
     pub failed_when: Vec<Node>,
-    pub notify: Vec<Node>,
     /// Handlers only.
     pub listen: Vec<Node>,
     pub poll: Option<Node>,
@@ -127,7 +126,6 @@ impl Task {
             delay: None,
             changed_when: Vec::new(),
             failed_when: Vec::new(),
-            notify: Vec::new(),
             listen: Vec::new(),
             poll: None,
             is_handler: false,
@@ -215,6 +213,8 @@ pub struct Common {
     pub delegate_facts: Option<Node>,
     pub throttle: Option<Node>,
     pub timeout: Option<Node>,
+    /// Handlers that a change notifies: of the task and the blocks around it.
+    pub notify: Vec<Node>,
     pub role: Option<Arc<Role>>,
     /// Collections in which short names are looked up before all else.
     pub collections: Arc<[Arc<str>]>,

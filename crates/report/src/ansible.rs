@@ -105,13 +105,18 @@ impl Ansible {
         }
     }
 
-    /// What stands before a result: its task's banner, its error, its diffs.
-    fn before(&mut self, done: &Done) {
-        if self.banner != Some(done.task)
-            && let Some(task) = self.tasks.get(&done.task).cloned()
+    /// The banner of a task whose results follow those of another one.
+    fn head(&mut self, id: u64) {
+        if self.banner != Some(id)
+            && let Some(task) = self.tasks.get(&id).cloned()
         {
             self.task(&task);
         }
+    }
+
+    /// What stands before a result: its task's banner, its error, its diffs.
+    fn before(&mut self, done: &Done) {
+        self.head(done.task);
         let changed =
             done.result.get("changed").and_then(Value::as_bool).unwrap_or(done.outcome == Outcome::Changed);
         let color = self.options.color;
@@ -257,7 +262,7 @@ impl Reporter for Ansible {
             Event::NoHosts { .. } => self.say("skipping: no hosts matched", Colour::Skip),
             Event::TaskStart { task, .. } => {
                 self.tasks.insert(task.id, task.clone());
-                if task.kind != TaskKind::Silent || is_include(task) {
+                if !task.free && (task.kind != TaskKind::Silent || is_include(task)) {
                     self.task(task);
                 }
             }
@@ -270,7 +275,8 @@ impl Reporter for Ansible {
             }
             Event::Item(done) => self.item(done),
             Event::Host(done) => self.host(done),
-            Event::Included { file, hosts, item, .. } => {
+            Event::Included { task, file, hosts, item } => {
+                self.head(*task);
                 let label = item.as_ref().map_or(String::new(), |item| format!(" => (item={item})"));
                 self.say(&format!("included: {file} for {}{label}", hosts.join(", ")), Colour::Skip);
             }
@@ -282,6 +288,8 @@ impl Reporter for Ansible {
                     self.put_error(&text, Colour::Warning);
                 }
             }
+            // Ansible gives up without a word on how far it came.
+            Event::RunEnd { aborted: Some(_), .. } => {}
             Event::RunEnd { stats, interrupted, .. } => {
                 self.recap(stats);
                 if *interrupted {

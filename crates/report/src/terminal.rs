@@ -240,7 +240,7 @@ impl Reporter for Terminal {
                 self.line("✗ no hosts left", Colour::Error);
             }
             Event::Warning { text, place } => self.warn(text, place.as_deref()),
-            Event::RunEnd { stats, seconds, interrupted } => {
+            Event::RunEnd { stats, seconds, interrupted, .. } => {
                 self.close_all();
                 self.live.stop();
                 let text = recap::recap(

@@ -84,6 +84,9 @@ impl TaskRun {
         }
         if outcome == Outcome::Changed || (outcome == Outcome::Ignored && reply.changed()) {
             self.notify(&dynamic);
+            if self.engine.aborted().is_some() {
+                return outcome;
+            }
         }
         self.engine.emit(&Event::Host(Box::new(Done {
             task: self.info.id,
@@ -130,7 +133,7 @@ impl TaskRun {
     /// Marks the handlers that a change notifies.
     fn notify(&self, dynamic: &Arc<dyn Scope>) {
         let handlers = self.play.handlers.read().unwrap_or_else(|e| e.into_inner()).clone();
-        for node in &self.task.notify {
+        for node in &self.task.common.notify {
             let names = match render::json(node, dynamic, &self.engine.templater) {
                 Ok(Value::Array(items)) => items.iter().map(render::plain).collect(),
                 Ok(value) => vec![render::plain(&value)],
@@ -142,14 +145,9 @@ impl TaskRun {
             for name in names {
                 let ids = self.handlers_named(&handlers, &name, dynamic);
                 if ids.is_empty() {
-                    let text = format!(
-                        "the requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
-                    );
-                    let mut state = self.host.state();
-                    state.failed = true;
-                    state.stats.failed += 1;
-                    drop(state);
-                    self.engine.warn(text, Some(self.place(node.span)));
+                    return self.engine.abort(format!(
+                        "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+                    ));
                 }
                 let mut state = self.host.state();
                 for id in ids {
@@ -182,8 +180,8 @@ impl TaskRun {
         let mut seen: Vec<String> = Vec::new();
         for handler in handlers.iter().rev() {
             let listens = handler.listen.iter().any(|node| match node.as_seq() {
-                Some(items) => items.iter().any(|item| text(item) == wanted),
-                None => text(node) == wanted,
+                Some(items) => items.iter().any(|item| item.scalar_text().as_deref() == Some(wanted)),
+                None => node.scalar_text().as_deref() == Some(wanted),
             });
             if !listens || ids.contains(&handler.id) {
                 continue;

@@ -1,11 +1,12 @@
 //! A play on one batch: sections, blocks, roles.
 
-use super::Inside;
+use super::{Inside, Strategy};
 use crate::event::{Event, TaskKind};
 use crate::facts::Gathering;
 use crate::render;
 use crate::state::{Engine, Host, PlayRun};
 use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{self, StreamExt};
 use provision_project::{Action, Block, Item, Play, Role, Task, TaskArgs};
 use provision_source::Node;
 use serde_json::Value;
@@ -13,20 +14,44 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Engine {
-    /// The sections of a play, with handlers after each.
-    pub(super) async fn batch(self: &Arc<Self>, run: &Arc<PlayRun>) {
+    /// A play on its batch, the hosts together or each for itself.
+    pub(super) async fn batch(self: &Arc<Self>, run: &Arc<PlayRun>, strategy: Strategy) {
+        let facts = facts_task(&run.play);
+        if strategy == Strategy::Linear {
+            return self.sections(run, &facts, run.batch.clone()).await;
+        }
+        if run.play.max_fail_percentage.is_some() {
+            self.warn(
+                "Using max_fail_percentage with the free strategy is not supported, as tasks are executed \
+                 independently on each host",
+                None,
+            );
+        }
+        // A host's own work waits at the gate for its turn; pinned hosts do so once, before their first task.
+        let at_once = match strategy {
+            Strategy::HostPinned => self.settings.forks.max(1),
+            _ => run.batch.len().max(1),
+        };
+        stream::iter(&run.batch)
+            .map(|host| self.sections(run, &facts, vec![host.clone()]))
+            .buffer_unordered(at_once)
+            .collect::<()>()
+            .await;
+    }
+
+    /// The sections of a play on `hosts`, with handlers after each.
+    async fn sections(self: &Arc<Self>, run: &Arc<PlayRun>, facts: &Arc<Task>, hosts: Vec<Arc<Host>>) {
         let play = run.play.clone();
-        let hosts: Vec<Arc<Host>> = run.batch.iter().filter(|h| self.gathers(run, h)).cloned().collect();
-        if !hosts.is_empty() {
-            let task = facts_task(&play);
-            self.task(run, &task, hosts, Inside::default(), TaskKind::Facts).await;
+        let gathering: Vec<Arc<Host>> = hosts.iter().filter(|h| self.gathers(run, h)).cloned().collect();
+        if !gathering.is_empty() {
+            self.task(run, facts, gathering, Inside::default(), TaskKind::Facts).await;
         }
         let force =
             play.force_handlers.as_ref().and_then(Node::as_bool).unwrap_or(self.settings.force_handlers);
         for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
             if !section.is_empty() {
-                self.items(run, section, run.batch.clone(), Inside::default()).await;
-                self.last_flush(run, force).await;
+                self.items(run, section, hosts.clone(), Inside::default()).await;
+                self.last_flush(run, &hosts, force).await;
             }
             if run.ended.load(Ordering::Relaxed) || self.is_interrupted() {
                 break;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 impl Engine {
     /// The handlers at a section's end; with `force_handlers` those of failed hosts, too.
-    pub(super) async fn last_flush(self: &Arc<Self>, run: &Arc<PlayRun>, force: bool) {
+    pub(super) async fn last_flush(self: &Arc<Self>, run: &Arc<PlayRun>, hosts: &[Arc<Host>], force: bool) {
         let failed: Vec<Arc<Host>> = match force {
-            true => run.batch.iter().filter(|h| h.has_failed()).cloned().collect(),
+            true => hosts.iter().filter(|h| h.has_failed()).cloned().collect(),
             false => Vec::new(),
         };
         failed.iter().for_each(|host| host.state().failed = false);
-        self.flush(run, &run.batch).await;
+        self.flush(run, hosts).await;
         failed.iter().for_each(|host| host.state().failed = true);
     }
 

@@ -1,7 +1,6 @@
 //! `meta`.
 
 use crate::event::{Done, Event, Outcome, TaskInfo, TaskKind};
-use crate::names;
 use crate::render;
 use crate::scope;
 use crate::state::{Engine, Host, PlayRun};
@@ -20,6 +19,7 @@ impl Engine {
         task: &'a Arc<Task>,
         hosts: Vec<Arc<Host>>,
         scope: &'a Arc<dyn Scope>,
+        kind: TaskKind,
     ) -> BoxFuture<'a, ()> {
         async move {
             let what = match &task.args.free {
@@ -27,17 +27,18 @@ impl Engine {
                 None => String::new(),
             };
             // Some mean all hosts at once: the first one's conditions count.
-            let whole =
-                matches!(what.as_str(), "end_play" | "end_batch" | "clear_host_errors" | "clear_facts");
+            let whole = matches!(
+                what.as_str(),
+                "end_play" | "refresh_inventory" | "end_batch" | "clear_host_errors" | "clear_facts"
+            );
             let asked = if whole { &hosts[..1] } else { &hosts[..] };
-            let info = names::info(self, task, Some(scope), TaskKind::Task);
             let mut due = Vec::new();
             let mut skipped = Vec::new();
             for host in asked {
                 let list = if self.meta_due(run, task, host) { &mut due } else { &mut skipped };
                 list.push(host.clone());
             }
-            self.emit(&Event::TaskStart { task: info.clone(), hosts: asked.len() });
+            let info = self.begin(run, task, scope, kind, asked.len());
             for host in skipped.into_iter().filter(|h| h.active()) {
                 self.meta_skipped(&info, &host);
             }
@@ -64,6 +65,11 @@ impl Engine {
                         state.failed = false;
                         state.unreachable = false;
                         state.ended = true;
+                    }
+                }
+                "refresh_inventory" => {
+                    if let Err(text) = self.refresh_inventory() {
+                        self.abort(text);
                     }
                 }
                 "reset_connection" => {

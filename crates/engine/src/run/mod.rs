@@ -10,6 +10,7 @@ use crate::event::{Event, HostStats, Reporter, SCHEMA};
 use crate::state::Engine;
 use provision_project::Playbook;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What the run came to.
@@ -22,6 +23,17 @@ pub struct Summary {
     pub interrupted: bool,
     /// Something was wrong before any host was touched.
     pub invalid: Option<String>,
+}
+
+/// How hosts go through a play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strategy {
+    /// Together, task by task.
+    Linear,
+    /// Each for itself; a host that is ready begins its next task.
+    Free,
+    /// As free, but a host that has begun goes to its end before others begin.
+    HostPinned,
 }
 
 /// Where in the tree of blocks we are.
@@ -75,12 +87,15 @@ pub async fn run(engine: &Arc<Engine>, playbooks: &[Playbook]) -> Summary {
     stats.retain(|s| s.ok + s.failed + s.unreachable + s.skipped + s.rescued + s.ignored > 0);
     // Ansible's recap is sorted by name.
     stats.sort_by(|a, b| a.host.cmp(&b.host));
-    let interrupted = engine.is_interrupted();
+    let aborted = engine.aborted().cloned();
+    let interrupted = engine.interrupted.load(Ordering::Relaxed);
     engine.emit(&Event::RunEnd {
         stats: stats.clone(),
         seconds: started.elapsed().as_secs_f64(),
         interrupted,
+        aborted: aborted.as_ref().map(|text| engine.secrets.redact(text)),
     });
+    let invalid = invalid.or(aborted);
     engine.transport.close().await;
     Summary { stats, failed, unreachable, interrupted, invalid }
 }

@@ -1,20 +1,51 @@
 //! Plays: their hosts, batches, prompts and files of variables.
 
+use super::Strategy;
 use crate::event::Event;
 use crate::names;
 use crate::render;
 use crate::scope;
-use crate::state::{Engine, Host, PlayRun};
+use crate::state::{Engine, Free, Host, PlayRun};
 use provision_project::{Play, Vars};
 use provision_source::{Diagnostics, Node};
 use provision_templates::Scope;
 use serde_json::Value;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 impl Engine {
-    /// The hosts a play's pattern means, within the limit.
+    /// The hosts a play's pattern means, within the limit, in the order of `order`.
     pub fn play_hosts(&self, play: &Play) -> Result<Vec<Arc<str>>, String> {
+        let names = self.pattern_hosts(play)?;
+        self.ordered(play, names)
+    }
+
+    /// The hosts in the order that `order` gives them.
+    fn ordered(&self, play: &Play, mut names: Vec<Arc<str>>) -> Result<Vec<Arc<str>>, String> {
+        let Some(node) = &play.order else { return Ok(names) };
+        let scope = self.play_scope(play);
+        let order = render::text(node, &scope, &self.templater).map_err(|e| e.error.message.clone())?;
+        match order.as_str() {
+            "inventory" | "" => {}
+            "reverse_inventory" => names.reverse(),
+            "sorted" => names.sort(),
+            "reverse_sorted" => {
+                names.sort();
+                names.reverse();
+            }
+            // Each host gets a key that nobody can know beforehand.
+            "shuffle" => {
+                let keys = std::hash::RandomState::new();
+                names.sort_by_cached_key(|name| keys.hash_one(name));
+            }
+            other => return Err(format!("unknown order `{other}`")),
+        }
+        Ok(names)
+    }
+
+    /// The hosts a play's pattern means, within the limit.
+    fn pattern_hosts(&self, play: &Play) -> Result<Vec<Arc<str>>, String> {
         let pattern = self.static_hosts(play)?;
         let inventory = self.inventory();
         let chosen = inventory.select_reporting(&pattern).map_err(|e| e.to_string())?;
@@ -25,18 +56,7 @@ impl Engine {
         if let Some(limit) = &self.settings.limit {
             hosts = inventory.limit(hosts, limit).map_err(|e| e.to_string())?;
         }
-        let mut names: Vec<Arc<str>> = hosts.iter().map(|h| h.name.clone()).collect();
-        match play.order.as_ref().and_then(|n| n.scalar_text()).as_deref() {
-            None | Some("inventory" | "") => {}
-            Some("reverse_inventory") => names.reverse(),
-            Some("sorted") => names.sort(),
-            Some("reverse_sorted") => {
-                names.sort();
-                names.reverse();
-            }
-            Some(other) => return Err(format!("unknown order `{other}`")),
-        }
-        Ok(names)
+        Ok(hosts.iter().map(|h| h.name.clone()).collect())
     }
 
     /// `hosts`, templated with what is known before any host is.
@@ -57,11 +77,12 @@ impl Engine {
     /// One play, batch by batch. False when nothing may follow it.
     pub(super) async fn play(self: &Arc<Self>, play: &Arc<Play>) -> Result<bool, String> {
         let name = self.play_name(play);
-        let all = self.play_hosts(play)?;
+        let all = self.pattern_hosts(play)?;
+        let hosts = self.ordered(play, all.clone())?;
         // Hosts that failed are out of the run.
-        let hosts: Vec<Arc<str>> = all.iter().filter(|name| !self.host(name).is_out()).cloned().collect();
+        let nobody = hosts.iter().all(|name| self.host(name).is_out());
         let prompts = self.prompts(play)?;
-        if hosts.is_empty() {
+        if nobody {
             self.emit(&Event::PlayStart {
                 name: name.clone(),
                 hosts: Vec::new(),
@@ -70,8 +91,12 @@ impl Engine {
             self.emit(&Event::NoHosts { name, pattern: names::hosts_text(&play.hosts) });
             return Ok(true);
         }
+        let strategy = self.strategy(play)?;
         for batch in self.batches(play, &hosts)? {
             let batch: Vec<Arc<Host>> = batch.iter().map(|name| self.host(name)).collect();
+            // Those that failed before have their places in the batches, and do nothing there.
+            let size = batch.len();
+            let batch: Vec<Arc<Host>> = batch.into_iter().filter(|host| !host.is_out()).collect();
             for host in &batch {
                 host.state().ended = false;
             }
@@ -88,6 +113,7 @@ impl Engine {
                 vars_files: RwLock::default(),
                 ended: AtomicBool::new(false),
                 over_limit: AtomicBool::new(false),
+                free: (strategy != Strategy::Linear).then(|| Free::new(self.settings.forks.max(1))),
             });
             run.publish(&play.roles);
             self.emit(&Event::PlayStart {
@@ -96,10 +122,10 @@ impl Engine {
                 place: names::line(&self.loader.sources, play.span),
             });
             self.vars_files(&run);
-            self.batch(&run).await;
+            self.batch(&run, strategy).await;
             // Nobody is left, or too few: that is the end of the run.
             if run.over_limit.load(Ordering::Relaxed)
-                || batch.iter().all(|h| h.is_out())
+                || batch.iter().filter(|h| h.is_out()).count() == size
                 || self.is_interrupted()
             {
                 return Ok(false);
@@ -110,6 +136,21 @@ impl Engine {
             }
         }
         Ok(true)
+    }
+
+    /// How the hosts of a play go along.
+    pub(super) fn strategy(&self, play: &Play) -> Result<Strategy, String> {
+        let name = match &play.strategy {
+            Some(node) => render::text(node, &self.play_scope(play), &self.templater)
+                .map_err(|e| e.error.message.clone())?,
+            None => self.settings.strategy.clone().unwrap_or_default(),
+        };
+        match name.strip_prefix("ansible.builtin.").unwrap_or(&name) {
+            "" | "linear" => Ok(Strategy::Linear),
+            "free" => Ok(Strategy::Free),
+            "host_pinned" => Ok(Strategy::HostPinned),
+            other => Err(format!("there is no strategy `{other}`; there are linear, free and host_pinned")),
+        }
     }
 
     /// The play's name, templated with what is known before any host is.

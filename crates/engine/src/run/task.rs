@@ -1,7 +1,7 @@
 //! One task on all hosts.
 
 use super::Inside;
-use crate::event::{Event, TaskKind};
+use crate::event::{Event, TaskInfo, TaskKind};
 use crate::host_task::{HostDone, TaskRun};
 use crate::includes;
 use crate::names;
@@ -11,6 +11,7 @@ use crate::state::{Engine, Host, PlayRun};
 use crate::tags;
 use futures::stream::{self, StreamExt};
 use provision_project::Task;
+use provision_source::Node;
 use provision_templates::{Scope, from_json};
 use serde_json::Value;
 use std::sync::Arc;
@@ -31,28 +32,23 @@ impl Engine {
         if !inside.handler && !self.wanted(task, &scope, kind) {
             return;
         }
-        if task.action.full.as_ref() == "ansible.builtin.meta" {
-            return self.meta(run, task, hosts, &scope).await;
-        }
         let kind = if inside.handler && task.is_handler { TaskKind::Handler } else { kind };
-        let silent = is_include(task);
-        let info = names::info(
-            self,
-            task,
-            Some(&scope),
-            if silent && kind != TaskKind::Handler { TaskKind::Silent } else { kind },
-        );
+        if task.action.full.as_ref() == "ansible.builtin.meta" {
+            return self.meta(run, task, hosts, &scope, kind).await;
+        }
+        let shown = if is_include(task) && kind != TaskKind::Handler { TaskKind::Silent } else { kind };
         // The inventory and the person at the terminal are one for all: Ansible asks the first host alone.
         let for_all = matches!(&*task.action.full, "ansible.builtin.add_host" | "ansible.builtin.pause");
-        let once = for_all
-            || task
-                .common
-                .run_once
-                .as_ref()
-                .is_some_and(|n| render::boolean(n, &scope, &self.templater).unwrap_or(false));
+        if for_all && run.free.is_some() {
+            return self.abort(format!(
+                "The '{}' module bypasses the host loop, which is currently not supported in the free strategy and \
+                 would instead execute for every host in the inventory list.",
+                task.action.name
+            ));
+        }
+        let once = run.free.is_none() && (for_all || self.says(&task.common.run_once, &scope));
         let mut working = if once { vec![first] } else { hosts.clone() };
-        self.emit(&Event::TaskStart { task: info.clone(), hosts: working.len() });
-        let forks = self.forks(task, &scope);
+        let info = self.begin(run, task, &scope, shown, working.len());
         let make = |host: Arc<Host>| TaskRun {
             engine: self.clone(),
             play: run.clone(),
@@ -61,25 +57,45 @@ impl Engine {
             info: info.clone(),
             rescuable: inside.rescuable,
         };
+        // A thread of its own for each host's templating.
+        let spawn = |host: Arc<Host>| {
+            let work = make(host.clone());
+            async move { (host, tokio::spawn(async move { work.run().await }).await) }
+        };
         let mut includes = Vec::new();
-        if working.len() == 1 {
-            let host = working.swap_remove(0);
-            let done = make(host.clone()).run().await;
-            if once {
-                self.share(task, &host, &hosts, &done, inside.rescuable);
+        let mut done = |(host, done): (Arc<Host>, Result<HostDone, tokio::task::JoinError>)| match done {
+            Ok(done) => includes.push((host, done.includes)),
+            Err(error) => {
+                host.state().failed = true;
+                self.warn(format!("{}: internal error: {error}", host.name), None);
             }
-            includes.push((host, done.includes));
-        } else {
-            let mut results = stream::iter(working.into_iter().map(|host| {
-                let work = make(host.clone());
-                // A thread of its own for each host's templating.
-                async move { (host, tokio::spawn(async move { work.run().await }).await) }
-            }))
-            .buffer_unordered(forks);
-            while let Some((host, done)) = results.next().await {
-                match done {
-                    Ok(done) => includes.push((host, done.includes)),
-                    Err(error) => self.warn(format!("{}: internal error: {error}", host.name), None),
+        };
+        match &run.free {
+            Some(free) => {
+                let own = self.throttle(task, &scope).map(|at_once| free.gate_of(task.id, at_once));
+                for host in working {
+                    // Gates are never closed.
+                    let _turn = match &own {
+                        Some(gate) => gate.acquire().await.ok(),
+                        None => None,
+                    };
+                    let _fork = free.gate.acquire().await.ok();
+                    done(spawn(host).await);
+                }
+            }
+            None if working.len() == 1 => {
+                let host = working.swap_remove(0);
+                let result = make(host.clone()).run().await;
+                if once {
+                    self.share(task, &host, &hosts, &result, inside.rescuable);
+                }
+                done((host, Ok(result)));
+            }
+            None => {
+                let forks = self.throttle(task, &scope).unwrap_or(usize::MAX).min(self.settings.forks.max(1));
+                let mut results = stream::iter(working.into_iter().map(spawn)).buffer_unordered(forks);
+                while let Some(result) = results.next().await {
+                    done(result);
                 }
             }
         }
@@ -93,18 +109,63 @@ impl Engine {
                 self.items(run, &included.items, included.hosts, inside).await;
             }
         }
+        if run.free.is_some() {
+            return;
+        }
         self.fatal(task, &hosts, &scope);
         if !inside.guarded {
             self.check_limit(run);
         }
     }
 
-    /// How many hosts at once: `forks`, or less by `throttle`.
-    fn forks(&self, task: &Task, scope: &Arc<dyn Scope>) -> usize {
-        let throttle =
-            task.common.throttle.as_ref().and_then(|n| render::text(n, scope, &self.templater).ok());
-        let throttle = throttle.and_then(|t| t.parse::<usize>().ok()).filter(|n| *n > 0);
-        throttle.unwrap_or(usize::MAX).min(self.settings.forks.max(1))
+    /// Tells that a task begins: on all of its hosts, or under a free strategy once for whoever comes first.
+    pub(super) fn begin(
+        &self,
+        run: &PlayRun,
+        task: &Task,
+        scope: &Arc<dyn Scope>,
+        kind: TaskKind,
+        hosts: usize,
+    ) -> Arc<TaskInfo> {
+        let make = |hosts: usize| {
+            let info = names::info(self, task, Some(scope), kind, run.free.is_some());
+            self.emit(&Event::TaskStart { task: info.clone(), hosts });
+            info
+        };
+        let Some(free) = &run.free else { return make(hosts) };
+        let mut infos = free.infos.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(info) = infos.get(&task.id) {
+            return info.clone();
+        }
+        let info = make(run.batch.len());
+        infos.insert(task.id, info.clone());
+        drop(infos);
+        if self.says(&task.common.run_once, scope) {
+            self.warn(
+                "Using run_once with the free strategy is not currently supported. This task will still be \
+                 executed for every host in the inventory list.",
+                None,
+            );
+        }
+        if self.says(&task.common.any_errors_fatal, scope) {
+            self.warn(
+                "Using any_errors_fatal with the free strategy is not supported, as tasks are executed \
+                 independently on each host",
+                None,
+            );
+        }
+        info
+    }
+
+    /// A keyword that is true; one that cannot be rendered is not.
+    fn says(&self, node: &Option<Node>, scope: &Arc<dyn Scope>) -> bool {
+        node.as_ref().is_some_and(|node| render::boolean(node, scope, &self.templater).unwrap_or(false))
+    }
+
+    /// How many hosts at once `throttle` allows.
+    fn throttle(&self, task: &Task, scope: &Arc<dyn Scope>) -> Option<usize> {
+        let text = render::text(task.common.throttle.as_ref()?, scope, &self.templater).ok()?;
+        text.parse().ok().filter(|n| *n > 0)
     }
 
     /// `run_once`: what one host did is every host's result.
@@ -136,9 +197,7 @@ impl Engine {
 
     /// `any_errors_fatal`: where one fails all do; blocks may rescue them all.
     fn fatal(&self, task: &Task, hosts: &[Arc<Host>], scope: &Arc<dyn Scope>) {
-        let node = task.common.any_errors_fatal.as_ref();
-        let set = node.is_some_and(|n| render::boolean(n, scope, &self.templater).unwrap_or(false));
-        if set && hosts.iter().any(|h| h.is_out()) {
+        if self.says(&task.common.any_errors_fatal, scope) && hosts.iter().any(|h| h.is_out()) {
             hosts.iter().for_each(|host| host.state().failed = true);
         }
     }

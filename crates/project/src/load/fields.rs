@@ -142,7 +142,7 @@ impl Loader {
     /// What `base` hands down, with the keywords of `map` on top.
     pub fn inherit(&self, base: &Arc<Common>, map: &Mapping, diags: &mut Diagnostics) -> Arc<Common> {
         refuse(map, diags);
-        if !COMMON.iter().any(|keyword| map.contains_key(keyword)) {
+        if !COMMON.iter().chain(["notify"].iter()).any(|keyword| map.contains_key(keyword)) {
             return base.clone();
         }
         let mut common = (**base).clone();
@@ -164,6 +164,7 @@ impl Loader {
             common.collections = self.collection_names(node, diags);
         }
         common.environment.extend(list_of(map, "environment"));
+        common.notify.extend(list_of(map, "notify"));
         common.module_defaults.extend(list_of(map, "module_defaults"));
         for (keyword, place) in [
             ("become", &mut common.r#become),

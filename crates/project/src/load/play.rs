@@ -3,7 +3,7 @@
 use super::fields::{COMMON, PLAY, list, list_of, unknown_keys};
 use super::{Loader, roles_of, valid_name};
 use crate::model::{Common, Dirs, Item, Play, Prompt, Task, Vars};
-use provision_source::{Diagnostic, Diagnostics, Mapping, Node, Yaml};
+use provision_source::{Diagnostic, Diagnostics, Mapping, Node, Yaml, nearest};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -163,12 +163,12 @@ impl Loader {
         }
         tasks.extend(section("tasks", diags));
         let post_tasks = section("post_tasks", diags);
-        handlers.extend(self.take_found_handlers());
         if let Some(list) = map.get("handlers") {
             let own = self.items(list, &common, &dirs, true, diags);
             self.flatten_handlers(own, &mut handlers, diags);
-            handlers.extend(self.take_found_handlers());
         }
+        // Those of imported roles stand last, as in Ansible.
+        handlers.extend(self.take_found_handlers());
         let mut roles = Vec::new();
         for items in [&pre_tasks, &tasks, &post_tasks] {
             roles_of(items, &mut roles);
@@ -243,15 +243,7 @@ impl Loader {
         for item in items {
             match item {
                 Item::Task(task) => into.push(task),
-                Item::Block(block) if block.rescue.is_empty() && block.always.is_empty() => {
-                    self.flatten_handlers(block.block.clone(), into, diags);
-                }
-                Item::Block(block) => {
-                    diags.push(
-                        Diagnostic::error("`rescue` and `always` among handlers are not supported yet")
-                            .at(block.span, "this block"),
-                    );
-                }
+                Item::Block(block) => self.flatten_handlers(block.block.clone(), into, diags),
                 Item::Role(role, _) => {
                     diags.push(Diagnostic::error(format!(
                         "a role cannot be imported among handlers: `{}`",
@@ -300,7 +292,7 @@ impl Loader {
             return;
         }
         for task in tasks.into_iter().chain(play.handlers.iter().cloned()) {
-            for node in task.notify.iter().flat_map(list) {
+            for node in task.common.notify.iter().flat_map(list) {
                 let Some(name) = node.scalar_text() else { continue };
                 if provision_templates::is_template(&name) || names.iter().any(|known| known == &*name) {
                     continue;
@@ -308,7 +300,7 @@ impl Loader {
                 diags.push(
                     Diagnostic::error(format!("there is no handler `{name}`"))
                         .at(node.span, "notified here")
-                        .did_you_mean(provision_source::nearest(&name, names.iter().map(String::as_str))),
+                        .did_you_mean(nearest(&name, names.iter().map(String::as_str))),
                 );
             }
         }
@@ -330,20 +322,19 @@ pub fn all_tasks(items: &[Item], found: &mut Vec<Arc<Task>>) {
     }
 }
 
-/// Hosts always wait for each other after each task: what `linear` says, and what a play that asks for more freedom survives.
+/// The strategies there are.
+const STRATEGIES: &[&str] = &["linear", "free", "host_pinned"];
+
 fn strategy(play: &Play, diags: &mut Diagnostics) {
     let Some((node, name)) = play.strategy.as_ref().and_then(|node| Some((node, node.as_str()?))) else {
         return;
     };
-    match name.rsplit('.').next().unwrap_or(name) {
-        "linear" => {}
-        "free" | "host_pinned" => diags.push(
-            Diagnostic::warning(format!("the strategy `{name}` is not supported yet"))
-                .at(node.span, "run as `linear`: hosts wait for each other after each task"),
-        ),
-        _ => diags.push(
+    let short = name.strip_prefix("ansible.builtin.").unwrap_or(name);
+    if !STRATEGIES.contains(&short) && !provision_templates::is_template(name) {
+        diags.push(
             Diagnostic::error(format!("the strategy `{name}` is not supported"))
-                .at(node.span, "there is `linear`"),
-        ),
+                .at(node.span, "not known")
+                .did_you_mean(nearest(short, STRATEGIES.iter().copied())),
+        );
     }
 }

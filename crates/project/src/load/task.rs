@@ -81,11 +81,15 @@ impl Loader {
         diags: &mut Diagnostics,
     ) -> Item {
         unknown_keys(map, "a block", &[BLOCK, COMMON], diags);
-        if let Some((key, _)) = map.entry("notify") {
-            diags.push(
-                Diagnostic::error("`notify` on a block is not supported yet")
-                    .at(key.span, "put it on the tasks"),
-            );
+        if around.handlers {
+            for part in ["rescue", "always"] {
+                if let Some((key, _)) = map.entry(part) {
+                    diags.push(
+                        Diagnostic::warning(format!("`{part}` among handlers never runs"))
+                            .at(key.span, "as in Ansible, handlers are what stands under `block`"),
+                    );
+                }
+            }
         }
         let common = self.inherit(base, map, diags);
         let part = |name: &str, diags: &mut Diagnostics| {
@@ -137,6 +141,15 @@ impl Loader {
             common = Arc::new(with);
         }
         let args = self.arguments(known, &value, map.get("args"), action_span, diags);
+        let of_role = matches!(known.full, "ansible.builtin.import_role" | "ansible.builtin.include_role");
+        if around.handlers && of_role {
+            diags.push(
+                Diagnostic::error(format!("`{name}` cannot be a handler"))
+                    .at(action_span, "a role brings handlers, it is none")
+                    .help("include a file of tasks"),
+            );
+            return;
+        }
         match known.full {
             "ansible.builtin.import_tasks" => {
                 return self.import_tasks(map, &args, &common, around, items, diags);
@@ -174,7 +187,6 @@ impl Loader {
             delay: map.get("delay").cloned(),
             changed_when: list_of(map, "changed_when"),
             failed_when: list_of(map, "failed_when"),
-            notify: list_of(map, "notify"),
             listen: list_of(map, "listen"),
             poll: map.get("poll").cloned(),
             is_handler: around.handlers,
@@ -392,6 +404,7 @@ const META: &[&str] = &[
     "end_role",
     "flush_handlers",
     "noop",
+    "refresh_inventory",
     "reset_connection",
 ];
 
@@ -404,12 +417,8 @@ fn meta(args: &TaskArgs, span: Span, diags: &mut Diagnostics) {
     if META.contains(&text.trim()) || provision_templates::is_template(&text) {
         return;
     }
-    let title = match text.trim() == "refresh_inventory" {
-        true => format!("`meta: {text}` is not supported yet"),
-        false => format!("there is no `meta: {text}`"),
-    };
     diags.push(
-        Diagnostic::error(title)
+        Diagnostic::error(format!("there is no `meta: {text}`"))
             .at(node.span, "not known")
             .did_you_mean(nearest(&text, META.iter().copied())),
     );

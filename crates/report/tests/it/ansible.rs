@@ -87,8 +87,15 @@ fn event(line: &Value) -> Event {
                 _ => TaskKind::Task,
             };
             let (name, action) = (text("name"), text("action"));
-            let info =
-                TaskInfo { id: number("id"), name, action, place: "site.yaml:1".into(), kind, check: false };
+            let info = TaskInfo {
+                id: number("id"),
+                name,
+                action,
+                place: "site.yaml:1".into(),
+                kind,
+                check: false,
+                free: false,
+            };
             Event::TaskStart { task: Arc::new(info), hosts: 1 }
         }
         "host" => Event::Host(Box::new(result(line))),

@@ -79,7 +79,15 @@ pub fn kind(id: u64, name: &str, action: &str, hosts: usize, kind: TaskKind) -> 
 
 pub fn info(id: u64, name: &str, action: &str, hosts: usize, kind: TaskKind, check: bool) -> Event {
     let action = format!("ansible.builtin.{action}");
-    let task = TaskInfo { id, name: name.into(), action, place: format!("site.yaml:{id}"), kind, check };
+    let task = TaskInfo {
+        id,
+        name: name.into(),
+        action,
+        place: format!("site.yaml:{id}"),
+        kind,
+        check,
+        free: false,
+    };
     Event::TaskStart { task: Arc::new(task), hosts }
 }
 
@@ -141,7 +149,7 @@ pub fn stats(host: &str, counts: [u64; 7]) -> HostStats {
 }
 
 pub fn end(stats: Vec<HostStats>) -> Event {
-    Event::RunEnd { stats, seconds: 83.4, interrupted: false }
+    Event::RunEnd { stats, seconds: 83.4, interrupted: false, aborted: None }
 }
 
 pub fn warning(text: &str) -> Event {

@@ -120,7 +120,12 @@ fn interruption_is_said_and_what_was_running_is_shown() {
         play("p", &["h1", "h2"]),
         task(1, "build", "command", 2),
         host(1, "h1", Outcome::Changed, json!({})),
-        Event::RunEnd { stats: vec![stats("h1", [1, 1, 0, 0, 0, 0, 0])], seconds: 3.04, interrupted: true },
+        Event::RunEnd {
+            stats: vec![stats("h1", [1, 1, 0, 0, 0, 0, 0])],
+            seconds: 3.04,
+            interrupted: true,
+            aborted: None,
+        },
     ];
     insta::assert_snapshot!(report(&events, at(80)));
 }
