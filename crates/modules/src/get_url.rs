@@ -1,8 +1,8 @@
 //! `get_url`: a file of the network onto the target.
 
 use crate::support::files::{self, Ownership, path_of, show};
-use crate::support::http::{self, Redirects, Reply, Request};
-use crate::support::options::FileOptions;
+use crate::support::http::{self, Reply, Request};
+use crate::support::options::{FileOptions, HttpOptions};
 use crate::support::time;
 use crate::{Ctx, Failure, Module, Outcome};
 use provision_args::{Args, PathArg};
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::io::{Cursor, Error, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Download a file. A file that is there is replaced when the server has a newer one with another content, or when
 /// it has not the checksum that is asked for. The content takes its place only once it is complete and checked.
@@ -41,42 +41,13 @@ pub struct GetUrlArgs {
     /// How many seconds a single step (connect, read) may take.
     #[arg(default = "10")]
     pub timeout: u64,
-    /// Check the server's certificate.
-    #[arg(default = "yes")]
-    pub validate_certs: bool,
-    /// A file with the certificate to show to the server, and its key unless `client_key` has it.
-    pub client_cert: Option<PathArg>,
-    /// A file with the key of `client_cert`.
-    pub client_key: Option<PathArg>,
     /// The name for basic authentication.
     #[arg(alias = "username")]
     pub url_username: Option<String>,
-    /// The password for basic authentication.
-    #[arg(alias = "password", secret)]
-    pub url_password: Option<String>,
-    /// Send name and password at once, without waiting for the server to ask.
-    #[arg(default = "no")]
-    pub force_basic_auth: bool,
-    /// How the client calls itself.
-    #[arg(default = "ansible-httpget")]
-    pub http_agent: String,
-    /// Use the proxy that the environment names (http_proxy, https_proxy, no_proxy). It must allow CONNECT, also to
-    /// port 80.
-    #[arg(default = "yes")]
-    pub use_proxy: bool,
-    /// Unpack compressed answers. None is asked for.
-    #[arg(default = "yes")]
-    pub decompress: bool,
     #[arg(refused = "the file is always made beside its place, to be put there in one step")]
     pub tmp_dest: (),
-    #[arg(refused = "the ciphers of TLS cannot be chosen")]
-    pub ciphers: (),
-    #[arg(refused = "headers are kept or dropped at redirects by their meaning")]
-    pub unredirected_headers: (),
-    #[arg(default = "no", refused = "Kerberos authentication is not done")]
-    pub use_gssapi: bool,
-    #[arg(default = "yes", refused = "~/.netrc is not read")]
-    pub use_netrc: bool,
+    #[arg(flatten)]
+    pub http: HttpOptions,
     #[arg(flatten)]
     pub files: FileOptions,
 }
@@ -150,7 +121,7 @@ impl Module for GetUrl {
                 Failure::new("Request failed").with("status_code", status).with("response", message);
             return Err(failed(failure, &dest));
         }
-        if args.decompress
+        if args.http.decompress
             && let Some(packed) = reply.header("content-encoding").filter(|name| *name != "identity")
         {
             let why = format!("the answer is packed ({packed}), which nobody asked for");
@@ -222,26 +193,8 @@ impl GetUrlArgs {
         if force {
             headers.push(("Cache-Control".to_owned(), "no-cache".to_owned()));
         }
-        let optional = |path: &Option<PathArg>| match path {
-            Some(path) => path_of(ctx, path).map(Some),
-            None => Ok(None),
-        };
-        Ok(Request {
-            method: method.to_owned(),
-            url: url.to_owned(),
-            headers,
-            body: None,
-            redirects: Redirects::Python,
-            user: self.url_username.clone().map(|name| (name, self.url_password.clone().unwrap_or_default())),
-            force_basic_auth: self.force_basic_auth,
-            user_agent: &self.http_agent,
-            timeout: Duration::from_secs(self.timeout.max(1)),
-            use_proxy: self.use_proxy,
-            validate_certs: self.validate_certs,
-            ca_path: None,
-            client_cert: optional(&self.client_cert)?,
-            client_key: optional(&self.client_key)?,
-        })
+        let user = self.url_username.as_deref();
+        Ok(Request { headers, ..self.http.request(ctx, method, url, user, self.timeout)? })
     }
 
     /// A file of the target as if it had come over the network.

@@ -2,14 +2,14 @@
 
 use crate::support::files::{self, path_of, show};
 use crate::support::http::{self, Redirects, Reply, Request};
-use crate::support::options::FileOptions;
+use crate::support::options::{FileOptions, HttpOptions};
 use crate::support::{exec, results, time};
 use crate::{Ctx, Failure, Module, Outcome};
 use provision_args::{Args, Choice, PathArg};
 use provision_system::text::{bytes_to_text, text_to_bytes, to_os};
 use serde_json::{Map, Value};
 use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Send a request to a web service and look at its answer.
 ///
@@ -56,44 +56,15 @@ pub struct UriArgs {
     /// How many seconds a single step (connect, read) may take.
     #[arg(default = "30")]
     pub timeout: u64,
-    /// Check the server's certificate.
-    #[arg(default = "yes")]
-    pub validate_certs: bool,
     /// A file with the CA certificates to trust, instead of the target's own.
     pub ca_path: Option<PathArg>,
-    /// A file with the certificate to show to the server, and its key unless `client_key` has it.
-    pub client_cert: Option<PathArg>,
-    /// A file with the key of `client_cert`.
-    pub client_key: Option<PathArg>,
     /// The name for basic authentication.
     #[arg(alias = "user")]
     pub url_username: Option<String>,
-    /// The password for basic authentication.
-    #[arg(alias = "password", secret)]
-    pub url_password: Option<String>,
-    /// Send name and password at once, without waiting for the server to ask.
-    #[arg(default = "no")]
-    pub force_basic_auth: bool,
-    /// How the client calls itself.
-    #[arg(default = "ansible-httpget")]
-    pub http_agent: String,
-    /// Use the proxy that the environment names (http_proxy, https_proxy, no_proxy). It must allow CONNECT, also to
-    /// port 80.
-    #[arg(default = "yes")]
-    pub use_proxy: bool,
-    /// Unpack compressed answers. None is asked for.
-    #[arg(default = "yes")]
-    pub decompress: bool,
     #[arg(refused = "requests over a Unix socket are not made")]
     pub unix_socket: (),
-    #[arg(refused = "the ciphers of TLS cannot be chosen")]
-    pub ciphers: (),
-    #[arg(refused = "headers are kept or dropped at redirects by their meaning")]
-    pub unredirected_headers: (),
-    #[arg(default = "no", refused = "Kerberos authentication is not done")]
-    pub use_gssapi: bool,
-    #[arg(default = "yes", refused = "~/.netrc is not read")]
-    pub use_netrc: bool,
+    #[arg(flatten)]
+    pub http: HttpOptions,
     #[arg(flatten)]
     pub files: FileOptions,
 }
@@ -149,13 +120,11 @@ impl Module for Uri {
                 Outcome::new().with("_unknown", true).with("skipped", true).with("url", args.url.as_str());
             return Ok(outcome.msg(format!("{method} would have been sent if not in check mode")));
         }
-        let optional = |path: &Option<PathArg>| match path {
-            Some(path) => path_of(ctx, path).map(Some),
-            None => Ok(None),
+        let ca_path = match &args.ca_path {
+            Some(path) => Some(path_of(ctx, path)?),
+            None => None,
         };
         let request = Request {
-            method,
-            url: args.url.clone(),
             headers,
             body,
             redirects: match args.follow_redirects {
@@ -164,15 +133,8 @@ impl Module for Uri {
                 Follow::Safe => Redirects::Safe,
                 Follow::Urllib2 => Redirects::Python,
             },
-            user: args.url_username.clone().map(|name| (name, args.url_password.clone().unwrap_or_default())),
-            force_basic_auth: args.force_basic_auth,
-            user_agent: &args.http_agent,
-            timeout: Duration::from_secs(args.timeout.max(1)),
-            use_proxy: args.use_proxy,
-            validate_certs: args.validate_certs,
-            ca_path: optional(&args.ca_path)?,
-            client_cert: optional(&args.client_cert)?,
-            client_key: optional(&args.client_key)?,
+            ca_path,
+            ..args.http.request(ctx, &method, &args.url, args.url_username.as_deref(), args.timeout)?
         };
         let start = Instant::now();
         let done = match http::send(ctx, &request) {
@@ -262,7 +224,7 @@ impl UriArgs {
         let mut outcome = Outcome::new();
         reply.results(&mut outcome.result);
         let packed = reply.header("content-encoding").filter(|name| *name != "identity").map(str::to_owned);
-        if let (Some(packed), true) = (packed, self.decompress) {
+        if let (Some(packed), true) = (packed, self.http.decompress) {
             return Err(Failure::new(format!("the answer is packed ({packed}), which nobody asked for")));
         }
         let mut data = Vec::new();
