@@ -132,7 +132,7 @@ fn ssh_args(args: &ConnectionArgs, config: &Config) -> Result<Vec<String>, Strin
     Ok(words)
 }
 
-fn tags(given: &[String], config: &Config, setting: &Setting) -> Vec<String> {
+pub fn tags(given: &[String], config: &Config, setting: &Setting) -> Vec<String> {
     if given.is_empty() {
         return config.list(setting);
     }

@@ -10,7 +10,7 @@ use provision_engine::state::Reload;
 use provision_engine::{check, lookups};
 use provision_project::inventory::{Inventory, LoadContext};
 use provision_project::{Loader, Playbook, SearchPaths, Vars};
-use provision_source::{Diagnostics, Sources};
+use provision_source::{Diagnostics, Sources, Span};
 use provision_templates::Templater;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,8 @@ pub struct Setup {
     pub inventory: Inventory,
     /// Reads it again.
     pub reload: Arc<Reload>,
+    /// Where something is included that can be anything: from there on variables are not checked.
+    pub unchecked: Option<Span>,
 }
 
 /// The configuration; one that cannot be read is told, and ends the command.
@@ -89,14 +91,14 @@ impl Setup {
                 false => Ok(fresh),
             }
         });
-        Ok(Self { config, sources, diags, templater, loader, extra, inventory, reload })
+        Ok(Self { config, sources, diags, templater, loader, extra, inventory, reload, unchecked: None })
     }
 
     /// Reads playbooks and checks them. Mistakes go to `diags`.
     ///
     /// # Errors
     /// A playbook that is not there; it has been told.
-    pub fn playbooks(&mut self, paths: &[PathBuf]) -> Result<Vec<Playbook>, Exit> {
+    pub fn playbooks(&mut self, paths: &[PathBuf], asked: check::Asked) -> Result<Vec<Playbook>, Exit> {
         let mut playbooks = Vec::new();
         for path in paths {
             let collected = || self.loader.collection_playbook(path.to_str()?);
@@ -106,14 +108,15 @@ impl Setup {
             };
             playbooks.push(self.loader.playbook(&path, &mut self.diags));
         }
-        check::templates(
-            &playbooks,
-            &self.templater,
-            &self.loader,
-            &self.inventory,
-            &self.extra,
-            &mut self.diags,
-        );
+        let run = check::Run {
+            playbooks: &playbooks,
+            templater: &self.templater,
+            loader: &self.loader,
+            inventory: &self.inventory,
+            extra: &self.extra,
+            asked,
+        };
+        self.unchecked = check::run(&run, &mut self.diags);
         Ok(playbooks)
     }
 

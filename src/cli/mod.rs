@@ -35,6 +35,8 @@ pub enum Command {
     Docs(DocsArgs),
     /// Install roles and collections from git repositories and archives
     Galaxy(crate::commands::galaxy::GalaxyArgs),
+    /// Find every mistake of playbooks that can be known without connecting
+    Check(CheckCommand),
     /// Show the settings of ansible.cfg and ANSIBLE_* variables, and where each comes from
     Config(ConfigArgs),
 }
@@ -81,6 +83,36 @@ pub struct DocsArgs {
     /// Print the arguments as a JSON Schema instead
     #[arg(long)]
     pub schema: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckCommand {
+    /// Playbooks
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub playbooks: Vec<PathBuf>,
+    #[command(flatten)]
+    pub hosts: InventoryArgs,
+    #[command(flatten)]
+    pub vars: VarsArgs,
+    #[command(flatten)]
+    pub vault: VaultArgs,
+    #[command(flatten)]
+    pub say: OutputArgs,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: CheckFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CheckFormat {
+    /// Each with its line and a hint
+    Human,
+    /// One document; docs/CHECK.md describes it
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Workflow commands of GitHub Actions
+    Github,
 }
 
 /// What `ansible-playbook` takes.

@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod check;
 mod config;
 mod docs;
 pub mod galaxy;
@@ -15,6 +16,7 @@ pub fn dispatch(cli: Cli) -> Exit {
     match cli.command {
         Some(Command::Docs(args)) => docs::run(&args),
         Some(Command::Galaxy(args)) => galaxy::run(args),
+        Some(Command::Check(args)) => check::run(&args),
         Some(Command::Config(args)) => config::run(&args),
         None => play::run(&cli.play),
     }

@@ -2,14 +2,15 @@
 
 use super::{list, print, tell};
 use crate::cli::{PlayArgs, complain};
+use crate::config::table;
 use crate::exit::Exit;
 use crate::prompt;
-use crate::settings::{FORKS, Flags, settings};
+use crate::settings::{self, FORKS, Flags, settings};
 use crate::setup::{self, Setup, env};
 use provision_engine::event::Reporter;
 use provision_engine::secrets::Secrets;
 use provision_engine::state::Parts;
-use provision_engine::{Engine, Settings};
+use provision_engine::{Engine, Settings, check};
 use provision_project::Playbook;
 use provision_report::{Kind, Options};
 use provision_transport::Connections;
@@ -31,7 +32,14 @@ fn prepare(args: &PlayArgs) -> Result<(Arc<Engine>, Vec<Playbook>), Exit> {
     let dir = setup::playbook_dir(&args.playbooks);
     let mut setup =
         Setup::read(config, &args.hosts, &args.vars, &args.vault, dir).map_err(|text| complain(&text))?;
-    let playbooks = setup.playbooks(&args.playbooks)?;
+    let asked = check::Asked {
+        limit: args.hosts.limit.clone(),
+        tags: settings::tags(&args.tasks.tags, &setup.config, &table::TAGS_RUN),
+        skip_tags: settings::tags(&args.tasks.skip_tags, &setup.config, &table::TAGS_SKIP),
+        part: args.tasks.start_at_task.is_some(),
+        everything: false,
+    };
+    let playbooks = setup.playbooks(&args.playbooks, asked)?;
     setup.say(&args.say.color)?;
     if args.look.syntax_check {
         for path in &args.playbooks {

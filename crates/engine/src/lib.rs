@@ -17,7 +17,6 @@ pub mod secrets;
 pub mod state;
 pub mod tags;
 pub mod transport;
-mod undefined;
 mod vars;
 
 pub use state::{Engine, Prompter, Settings};

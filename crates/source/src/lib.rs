@@ -6,6 +6,7 @@
 mod de;
 mod diagnostic;
 mod explain;
+mod export;
 mod node;
 mod parse;
 mod place;
@@ -16,6 +17,7 @@ mod suggest;
 
 pub use de::{DeError, from_node};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+pub use export::{github, json, sarif};
 pub use node::{Mapping, Node, Yaml};
 pub use parse::{load, parse, parse_str};
 pub use render::render;

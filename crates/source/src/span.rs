@@ -108,6 +108,12 @@ impl Sources {
         }
     }
 
+    /// The file that was added last under this name.
+    pub fn find(&self, path: &Path) -> Option<FileId> {
+        let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        files.iter().rposition(|file| &*file.path == path).map(|at| FileId(at as u32))
+    }
+
     /// The name a file was added under; `<none>` for an id of no file.
     pub fn path(&self, id: FileId) -> Arc<Path> {
         self.file(id).map_or_else(|| Path::new("<none>").into(), |f| f.path)

@@ -17,6 +17,8 @@ pub struct References {
     pub lookups: Vec<Used>,
     /// Template files named by `include`, `import`, `extends`, where they are written out.
     pub files: Vec<Used>,
+    /// The template is a child of another: it may be that only its blocks are rendered.
+    pub extends: bool,
 }
 
 /// A name and where it stands.
@@ -175,7 +177,11 @@ impl Walk {
             }
             Stmt::Group(body) => self.stmts(body),
             Stmt::Block(block) => self.scoped(|walk| walk.stmts(&block.body)),
-            Stmt::Extends(name) | Stmt::Include { name, .. } => self.file(name),
+            Stmt::Extends(name) => {
+                self.found.extends = true;
+                self.file(name);
+            }
+            Stmt::Include { name, .. } => self.file(name),
             Stmt::Import { name, target, .. } => {
                 self.file(name);
                 self.bind(target);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use provision_source::{Diagnostic, Diagnostics, FileId, Sources, Span, load};
 
-use super::{Beside, Layer, Origin, Vars, vars_from_map};
+use super::{Beside, Layer, Origin, Owner, Vars, vars_from_map};
 
 /// Ways a file for `NAME` may be called, best first; only the first that exists is used, as in Ansible.
 const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
@@ -73,6 +73,19 @@ impl VarsFiles {
             dir.groups.read(&groups, &mut self.parsed, sources, diags);
             dir.hosts.read(&hosts, &mut self.parsed, sources, diags);
         }
+    }
+
+    pub fn roots(&self) -> impl Iterator<Item = &Path> {
+        self.dirs.iter().filter_map(|dir| dir.groups.dir.parent())
+    }
+
+    /// The variables of all files read.
+    pub fn definitions(&self) -> impl Iterator<Item = (Owner<'_>, &Vars)> {
+        self.dirs.iter().flat_map(|dir| {
+            let groups = dir.groups.files.iter().map(|(name, files)| (Owner::Group(name), files));
+            let hosts = dir.hosts.files.iter().map(|(name, files)| (Owner::Host(name), files));
+            groups.chain(hosts).flat_map(|(owner, files)| files.iter().map(move |file| (owner, &*file.vars)))
+        })
     }
 
     pub fn push_group_layers<'a>(&'a self, side: Beside, groups: &[&'a str], layers: &mut Vec<Layer<'a>>) {

@@ -94,6 +94,13 @@ pub enum Origin<'a> {
     HostFile { beside: Beside, path: &'a Path },
 }
 
+/// What a variable of [`Inventory::definitions`] is defined for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    Group(&'a str),
+    Host(&'a str),
+}
+
 /// Whose `group_vars` and `host_vars`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beside {
@@ -224,6 +231,24 @@ impl Inventory {
             all.extend(layer.vars.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
         all
+    }
+
+    /// Everything that gives variables values, each for a group or a host; in no order of precedence.
+    pub fn definitions(&self) -> impl Iterator<Item = (Owner<'_>, &Vars)> {
+        let groups = self.groups.values().map(|group| (Owner::Group(&group.name), &group.vars));
+        let hosts =
+            self.hosts.values().chain(&self.implicit).map(|host| (Owner::Host(&host.name), &host.vars));
+        groups.chain(hosts).filter(|(_, vars)| !vars.is_empty()).chain(self.files.definitions())
+    }
+
+    /// Directories that `group_vars` and `host_vars` are looked for in.
+    pub fn vars_dirs(&self) -> impl Iterator<Item = &Path> {
+        self.files.roots()
+    }
+
+    /// The names under which the control machine is known without being in the inventory.
+    pub fn implicit_hosts(&self) -> &[Host] {
+        &self.implicit
     }
 
     /// Adds a host at run time (`add_host`), or variables and groups to one that is there. Groups come into

@@ -137,7 +137,13 @@ impl Loader {
                     .filter(|_| spec.free_form == Some(top))
                     .map_or(action, |node| node.span),
             };
-            let mut diagnostic = Diagnostic::error(problem.message.clone()).at(span, "");
+            let code = match entry {
+                _ if problem.value => "invalid-value",
+                Some((name, _, _)) if spec.find(name).is_none() => "unknown-option",
+                Some(_) => "unsupported",
+                None => "missing-option",
+            };
+            let mut diagnostic = Diagnostic::error(problem.message.clone()).code(code).at(span, "");
             if let Some(hint) = &problem.hint {
                 diagnostic = diagnostic.help(hint.clone());
             }

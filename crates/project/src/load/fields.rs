@@ -90,7 +90,7 @@ const REFUSED: &[(&str, &str)] = &[
 pub fn refuse(map: &Mapping, diags: &mut Diagnostics) {
     for (keyword, why) in REFUSED {
         if let Some((key, _)) = map.entry(keyword) {
-            diags.push(Diagnostic::error(*why).at(key.span, "remove this keyword"));
+            diags.push(Diagnostic::error(*why).code("unsupported").at(key.span, "remove this keyword"));
         }
     }
 }
@@ -103,6 +103,7 @@ pub fn unknown_keys(map: &Mapping, what: &str, known: &[&[&'static str]], diags:
             let all = known.iter().flat_map(|list| list.iter().copied());
             diags.push(
                 Diagnostic::error(format!("`{name}` is no keyword of {what}"))
+                    .code("unknown-keyword")
                     .at(key.span, "not known here")
                     .did_you_mean(nearest(&name, all)),
             );

@@ -299,6 +299,7 @@ impl Loader {
                 }
                 diags.push(
                     Diagnostic::error(format!("there is no handler `{name}`"))
+                        .code("unknown-handler")
                         .at(node.span, "notified here")
                         .did_you_mean(nearest(&name, names.iter().map(String::as_str))),
                 );

@@ -362,6 +362,7 @@ impl Loader {
             );
         }
         let mut error = Diagnostic::error(format!("there is no role `{name}`"))
+            .code("missing-role")
             .at(wanted.span, "named here")
             .did_you_mean(nearest(name, near.iter().map(String::as_str)));
         for place in &places {

@@ -132,7 +132,12 @@ impl Loader {
             } else {
                 format!("there is no module `{name}`")
             };
-            diags.push(Diagnostic::error(title).at(action_span, "not known").did_you_mean(near));
+            diags.push(
+                Diagnostic::error(title)
+                    .code("unknown-module")
+                    .at(action_span, "not known")
+                    .did_you_mean(near),
+            );
             return;
         };
         if local {
@@ -240,6 +245,7 @@ impl Loader {
                         spec.options.iter().any(|o| o.name == &*name || o.aliases.contains(&&*name))
                     });
                     let mut error = Diagnostic::error(format!("`{name}` is no keyword of a task"))
+                        .code("unknown-keyword")
                         .at(span, "not known here");
                     error = match option {
                         true => {
@@ -426,7 +432,9 @@ fn meta(args: &TaskArgs, span: Span, diags: &mut Diagnostics) {
 
 /// An error naming where a file was looked for.
 pub(super) fn missing_file(what: &str, name: &str, span: Span, tried: &[std::path::PathBuf]) -> Diagnostic {
-    let mut error = Diagnostic::error(format!("{what} `{name}` is not there")).at(span, "named here");
+    let mut error = Diagnostic::error(format!("{what} `{name}` is not there"))
+        .code("missing-file")
+        .at(span, "named here");
     for path in tried {
         error = error.note(format!("looked for {}", path.display()));
     }
