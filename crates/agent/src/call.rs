@@ -3,10 +3,11 @@
 use crate::blobs::{Piece, Remote};
 use crate::{Out, reply};
 use provision_modules::registry::RunError;
-use provision_modules::{Ctx, Outcome, find};
+use provision_modules::{Blobs, Ctx, Outcome, find};
 use provision_system::{Journal, Layer, Local, Mutation, Overlay, Stream, System, changed};
 use provision_wire::{Call, Done, Reply, Status, WireError};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
@@ -28,18 +29,21 @@ impl Calls {
 
     /// Runs the call and sends its answer.
     pub fn answer(&mut self, call: &Call) -> Result<(), WireError> {
-        let (status, result, mutations) = if call.check { self.dry(call) } else { self.real(call) };
+        let (status, result, mutations) = match (call.check, call.background) {
+            (true, _) => self.dry(call),
+            (false, None) => self.real(call),
+            (false, Some(_)) => match crate::job::start(call) {
+                Ok(known) => (Status::Ok, known, Vec::new()),
+                Err(text) => (Status::Failed, failure(text), Vec::new()),
+            },
+        };
         let done =
             Done { id: call.id, status, result: serde_json::to_vec(&result).unwrap_or_default(), mutations };
         reply(&self.out, &Reply::Done(Box::new(done)))
     }
 
     fn local(&self, call: &Call) -> Local {
-        let env = call
-            .env
-            .iter()
-            .map(|(name, value)| (OsString::from(name), Some(provision_system::text::to_os(value))));
-        let mut local = Local::inherit().with_env(env.collect()).with_cancel(self.cancel.clone());
+        let mut local = Local::inherit().with_env(environment(call)).with_cancel(self.cancel.clone());
         if call.stream {
             let (out, id) = (self.out.clone(), call.id);
             local = local.with_sink(Box::new(move |stream: Stream, data: &[u8]| {
@@ -70,31 +74,41 @@ impl Calls {
     }
 
     fn module(&self, call: &Call, system: &dyn System) -> (Status, Map<String, Value>) {
-        let Some(entry) = find(&call.module) else {
-            return (Status::Failed, failure(format!("this agent has no module {}", call.module)));
-        };
-        let Ok(Value::Object(args)) = serde_json::from_slice(&call.args) else {
-            return (Status::Failed, failure("the arguments cannot be read".to_owned()));
-        };
-        let blobs = Remote { id: call.id, out: self.out.clone(), pieces: self.pieces.clone() };
-        let ctx = Ctx { sys: system, check: call.check, diff: call.diff, blobs: &blobs };
-        match (entry.run)(&args, &ctx) {
-            Ok(Outcome { result }) => (Status::Ok, result),
-            Err(RunError::Failed(failed)) => {
-                let mut result = failed.result;
-                result.insert("msg".into(), failed.msg.into());
-                (Status::Failed, result)
-            }
-            Err(RunError::Args(problems)) => {
-                let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                let list: Vec<Value> = problems
-                    .iter()
-                    .map(|p| json!({"option": p.option, "value": p.value, "message": p.message, "hint": p.hint}))
-                    .collect();
-                let mut result = failure(text.join("; "));
-                result.insert("problems".into(), list.into());
-                (Status::BadArgs, result)
-            }
+        module(call, system, &Remote { id: call.id, out: self.out.clone(), pieces: self.pieces.clone() })
+    }
+}
+
+/// The task's `environment`.
+pub fn environment(call: &Call) -> BTreeMap<OsString, Option<OsString>> {
+    let pairs = call.env.iter();
+    pairs.map(|(name, value)| (name.into(), Some(provision_system::text::to_os(value)))).collect()
+}
+
+/// Runs the call's module.
+pub fn module(call: &Call, system: &dyn System, blobs: &dyn Blobs) -> (Status, Map<String, Value>) {
+    let Some(entry) = find(&call.module) else {
+        return (Status::Failed, failure(format!("this agent has no module {}", call.module)));
+    };
+    let Ok(Value::Object(args)) = serde_json::from_slice(&call.args) else {
+        return (Status::Failed, failure("the arguments cannot be read".to_owned()));
+    };
+    let ctx = Ctx { sys: system, check: call.check, diff: call.diff, blobs };
+    match (entry.run)(&args, &ctx) {
+        Ok(Outcome { result }) => (Status::Ok, result),
+        Err(RunError::Failed(failed)) => {
+            let mut result = failed.result;
+            result.insert("msg".into(), failed.msg.into());
+            (Status::Failed, result)
+        }
+        Err(RunError::Args(problems)) => {
+            let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let list: Vec<Value> = problems
+                .iter()
+                .map(|p| json!({"option": p.option, "value": p.value, "message": p.message, "hint": p.hint}))
+                .collect();
+            let mut result = failure(text.join("; "));
+            result.insert("problems".into(), list.into());
+            (Status::BadArgs, result)
         }
     }
 }
@@ -104,7 +118,7 @@ fn failure(msg: String) -> Map<String, Value> {
 }
 
 /// `changed` is what the journal says. A skipped command has changed nothing, as in Ansible.
-fn finish(
+pub fn finish(
     status: Status,
     mut result: Map<String, Value>,
     mutations: Vec<Mutation>,

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod call;
+mod job;
 
 use provision_system::{Local, System};
 use provision_wire::{Hello, READY, Reply, Request, VERSION, WireError, receive, send};
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
     // lost its content with the power runs as an empty script.
     if std::env::args().nth(1).as_deref() == Some("--probe") {
         return writeln!(io::stdout(), "ready").map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
+    if std::env::args().nth(1).as_deref() == Some(job::FLAG) {
+        return job::run();
     }
     match serve() {
         Ok(()) | Err(WireError::Closed) => ExitCode::SUCCESS,

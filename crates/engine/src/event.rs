@@ -59,6 +59,13 @@ pub enum Event {
         attempts: u64,
         result: Map<String, Value>,
     },
+    /// A job in the background was asked after, or has ended (`async`).
+    Async {
+        task: u64,
+        host: Arc<str>,
+        jid: String,
+        state: AsyncState,
+    },
     /// One item of a loop is done.
     Item(Box<Done>),
     /// A host is done with the task (after all items of a loop).
@@ -85,6 +92,15 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         aborted: Option<String>,
     },
+}
+
+/// What became of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AsyncState {
+    Running,
+    Ok,
+    Failed,
 }
 
 /// What a reporter needs to know of a task.

@@ -77,6 +77,8 @@ pub struct Engine {
     pub secrets: Arc<Secrets>,
     reload: Arc<Reload>,
     pub fact_cache: Option<Arc<dyn FactCache>>,
+    /// Results of a dry run's jobs, by their ids: nothing runs in the background then.
+    pub dry_jobs: Mutex<HashMap<String, serde_json::Map<String, serde_json::Value>>>,
     /// Every host the run has met, by name.
     pub hosts: RwLock<indexmap::IndexMap<Arc<str>, Arc<Host>>>,
     /// Set by Ctrl-C: nothing new is begun.
@@ -323,6 +325,7 @@ impl Engine {
             secrets: parts.secrets,
             reload: parts.reload,
             fact_cache: parts.fact_cache,
+            dry_jobs: Mutex::default(),
             hosts: RwLock::default(),
             interrupted: AtomicBool::new(false),
             aborted: OnceLock::new(),

@@ -52,6 +52,8 @@ pub struct AgentCall {
     pub env: BTreeMap<String, String>,
     pub stream: bool,
     pub predicted: Vec<Mutation>,
+    /// In a process of its own, for at most so many seconds (`async`).
+    pub background: Option<u64>,
     /// The call is cancelled after this time (`timeout:`).
     pub timeout: Option<Duration>,
 }

@@ -1,6 +1,7 @@
 //! The modules: one file each, all in one visible list ([`registry`]).
 
 pub mod apt;
+pub mod async_status;
 pub mod authorized_key;
 pub mod blockinfile;
 pub mod command;

@@ -34,6 +34,7 @@ fn run<M: Module>(args: &Map<String, Value>, ctx: &Ctx<'_>) -> Result<Outcome, R
 pub fn registry() -> &'static [Entry] {
     static ALL: &[Entry] = &[
         entry::<crate::apt::Apt>("ansible.builtin.apt", &[]),
+        entry::<crate::async_status::AsyncStatus>("ansible.builtin.async_status", &[]),
         entry::<crate::blockinfile::Blockinfile>("ansible.builtin.blockinfile", &[]),
         entry::<crate::command::Command>("ansible.builtin.command", &[]),
         entry::<crate::copy::Copy>("ansible.builtin.copy", &[]),

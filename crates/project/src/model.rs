@@ -101,6 +101,8 @@ pub struct Task {
     pub failed_when: Vec<Node>,
     /// Handlers only.
     pub listen: Vec<Node>,
+    /// `async`: seconds that it may take in the background; 0 for none.
+    pub background: Option<Node>,
     pub poll: Option<Node>,
     pub is_handler: bool,
     /// Where relative file names are searched (see [`Task::search`]).
@@ -127,6 +129,7 @@ impl Task {
             changed_when: Vec::new(),
             failed_when: Vec::new(),
             listen: Vec::new(),
+            background: None,
             poll: None,
             is_handler: false,
             dirs: Arc::default(),

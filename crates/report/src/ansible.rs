@@ -4,7 +4,7 @@
 
 use crate::diff::unified;
 use crate::text::{Colour, dumps, paint, python_str, width};
-use provision_engine::event::{Done, Event, HostStats, Outcome, Reporter, TaskInfo, TaskKind};
+use provision_engine::event::{AsyncState, Done, Event, HostStats, Outcome, Reporter, TaskInfo, TaskKind};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -273,6 +273,14 @@ impl Reporter for Ansible {
                     Colour::Retry,
                 );
             }
+            Event::Async { host, jid, state, .. } => match state {
+                AsyncState::Running => self.say(
+                    &format!("ASYNC POLL on {host}: jid={jid} started=True finished=False"),
+                    Colour::Retry,
+                ),
+                AsyncState::Ok => self.say(&format!("ASYNC OK on {host}: jid={jid}"), Colour::Retry),
+                AsyncState::Failed => self.say(&format!("ASYNC FAILED on {host}: jid={jid}"), Colour::Retry),
+            },
             Event::Item(done) => self.item(done),
             Event::Host(done) => self.host(done),
             Event::Included { task, file, hosts, item } => {

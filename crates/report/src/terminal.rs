@@ -10,7 +10,7 @@ use crate::Options;
 use crate::text::{Colour, clean, cut, paint, wrap};
 use indicatif::ProgressDrawTarget;
 use live::{Live, Progress};
-use provision_engine::event::{Done, Event, Reporter, TaskInfo};
+use provision_engine::event::{AsyncState, Done, Event, Reporter, TaskInfo};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::sync::Arc;
@@ -223,6 +223,10 @@ impl Reporter for Terminal {
                 }
                 self.live.view().word = Some((host.clone(), text));
             }
+            Event::Async { host, state: AsyncState::Running, .. } => {
+                self.live.view().word = Some((host.clone(), "still at it in the background".to_owned()));
+            }
+            Event::Async { .. } => {}
             Event::Item(done) => {
                 if let Some(open) = self.open.get_mut(&done.task) {
                     open.item(done, self.options.verbosity);

@@ -177,6 +177,7 @@ impl Agent for Link {
                 env: call.env,
                 stream: call.stream,
                 predicted: call.predicted,
+                background: call.background,
             });
             let frame = encode(&request).map_err(|e| LinkError::Failed(e.to_string()))?;
             let (done, answer) = oneshot::channel();

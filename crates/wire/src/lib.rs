@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 /// Changes whenever a frame changes its meaning.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// No frame is larger (bytes); contents travel as chunks.
 pub const MAX_FRAME: usize = 64 << 20;
@@ -61,6 +61,8 @@ pub struct Call {
     pub stream: bool,
     /// What earlier calls of this dry run would have changed under another identity: laid under this agent's overlay.
     pub predicted: Vec<Mutation>,
+    /// Run it in a process of its own that outlives agent and connection, for at most so many seconds (`async`).
+    pub background: Option<u64>,
 }
 
 /// Agent to controller.
@@ -181,6 +183,7 @@ mod tests {
             env: BTreeMap::from([("A".into(), "b".into())]),
             stream: false,
             predicted: vec![],
+            background: Some(30),
         });
         let mut bytes = Vec::new();
         send(&mut bytes, &call).unwrap();

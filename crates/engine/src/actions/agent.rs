@@ -69,6 +69,21 @@ pub async fn call_with(
     args: Map<String, Value>,
     contents: Store,
 ) -> Reply {
+    send(attempt, module, args, contents, None).await
+}
+
+/// Starts a module on the target that goes on by itself, for at most `limit` seconds.
+pub async fn start(attempt: &Attempt<'_>, module: &str, args: Map<String, Value>, limit: u64) -> Reply {
+    send(attempt, module, args, Store::default(), Some(limit)).await
+}
+
+async fn send(
+    attempt: &Attempt<'_>,
+    module: &str,
+    args: Map<String, Value>,
+    contents: Store,
+    background: Option<u64>,
+) -> Reply {
     let engine = &attempt.run.engine;
     if let Some(entry) = provision_modules::find(module) {
         // Secrets are remembered before anything can go wrong with them.
@@ -91,6 +106,7 @@ pub async fn call_with(
         env: attempt.env.clone(),
         stream: engine.settings.stream,
         predicted,
+        background,
         timeout: attempt.timeout,
     };
     let contents: Arc<dyn Contents> = Arc::new(contents);

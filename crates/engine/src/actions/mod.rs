@@ -5,6 +5,7 @@
 
 mod agent;
 mod assert;
+mod background;
 mod copy;
 mod debug;
 mod fail;
@@ -141,8 +142,12 @@ pub fn free_option(full: &str) -> &'static str {
 /// Does the task's work, once.
 pub async fn perform(attempt: &mut Attempt<'_>, args: Map<String, Value>) -> Reply {
     let full = attempt.run.task.action.full.clone();
+    if let Some(how) = attempt.background {
+        return background::run(attempt, &full, args, how).await;
+    }
     match full.strip_prefix("ansible.builtin.").unwrap_or(&full) {
         "add_host" => groups::add_host(attempt, args),
+        "async_status" => background::status(attempt, args).await,
         "assert" => assert::run(attempt, &args),
         "copy" => copy::run(attempt, args).await,
         "debug" => debug::run(attempt, &args),

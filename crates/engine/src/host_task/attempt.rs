@@ -1,6 +1,6 @@
 //! What one iteration works with: target, identity, environment, arguments.
 
-use super::{Attempt, TaskRun};
+use super::{Attempt, Background, TaskRun};
 use crate::actions;
 use crate::connect;
 use crate::render::{self, RenderError};
@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Seconds between two questions after a job, where nothing is said.
+const DEFAULT_POLL: f64 = 15.0;
 
 impl TaskRun {
     /// Everything but the arguments.
@@ -54,6 +57,20 @@ impl TaskRun {
             }
             _ => connect::identity(engine, scope, Some(common))?,
         };
+        let background = match self.number(&self.task.background, &dynamic)? {
+            Some(limit) if limit > 0.0 => {
+                let poll = self.number(&self.task.poll, &dynamic)?.unwrap_or(DEFAULT_POLL);
+                let poll = (poll > 0.0).then(|| Duration::from_secs_f64(poll));
+                Some(Background { limit: limit as u64, poll })
+            }
+            _ => None,
+        };
+        let mut env = self.environment(&dynamic)?;
+        if let Some(dir) =
+            scope.get("ansible_async_dir").map_err(|error| RenderError { error, span: self.task.span })?
+        {
+            env.entry("ANSIBLE_ASYNC_DIR".to_owned()).or_insert_with(|| provision_templates::to_text(&dir));
+        }
         let timeout = match &common.timeout {
             Some(node) if !node.is_null() => {
                 let value = render::json(node, &dynamic, &engine.templater)?;
@@ -68,12 +85,13 @@ impl TaskRun {
             check: flag(&common.check_mode, engine.settings.check)?,
             diff: flag(&common.diff, engine.settings.diff)?,
             no_log: flag(&common.no_log, false)?,
-            env: self.environment(&dynamic)?,
+            env,
             scope: scope.clone(),
             dynamic,
             target,
             identity,
             timeout,
+            background,
             loop_vars,
             item: item.cloned(),
         })

@@ -90,6 +90,15 @@ pub struct TaskRun {
     pub rescuable: bool,
 }
 
+/// How a task runs in the background.
+#[derive(Debug, Clone, Copy)]
+pub struct Background {
+    /// It is ended after so many seconds.
+    pub limit: u64,
+    /// Ask after it every so often; None: do not wait for it.
+    pub poll: Option<Duration>,
+}
+
 /// One iteration, ready to act.
 pub struct Attempt<'a> {
     pub run: &'a TaskRun,
@@ -101,6 +110,8 @@ pub struct Attempt<'a> {
     pub diff: bool,
     pub env: BTreeMap<String, String>,
     pub timeout: Option<Duration>,
+    /// `async` and `poll`.
+    pub background: Option<Background>,
     pub loop_vars: Vec<(String, Value)>,
     pub item: Option<Value>,
     pub no_log: bool,
@@ -208,25 +219,22 @@ impl TaskRun {
         }
     }
 
+    /// A keyword that is a number.
+    fn number(&self, node: &Option<Node>, dynamic: &Arc<dyn Scope>) -> Result<Option<f64>, RenderError> {
+        let Some(node) = node.as_ref().filter(|node| !node.is_null()) else { return Ok(None) };
+        let value = render::json(node, dynamic, &self.engine.templater)?;
+        let number = value.as_f64().or_else(|| value.as_str().and_then(|t| t.trim().parse().ok()));
+        number.map(Some).ok_or_else(|| {
+            let text = format!("`{}` is no number", render::plain(&value));
+            RenderError::at(provision_templates::TemplateError::runtime(text), node)
+        })
+    }
+
     /// `until` means up to three more tries, five seconds apart, unless said otherwise.
     fn retry_plan(&self, scope: &Arc<TaskScope>) -> Result<(u64, f64), RenderError> {
         let dynamic: Arc<dyn Scope> = scope.clone();
-        let number = |node: &Option<Node>| -> Result<Option<f64>, RenderError> {
-            let Some(node) = node else { return Ok(None) };
-            let value = render::json(node, &dynamic, &self.engine.templater)?;
-            let number = value.as_f64().or_else(|| value.as_str().and_then(|t| t.trim().parse().ok()));
-            number.map(Some).ok_or_else(|| {
-                RenderError::at(
-                    provision_templates::TemplateError::runtime(format!(
-                        "`{}` is no number",
-                        render::plain(&value)
-                    )),
-                    node,
-                )
-            })
-        };
-        let retries = number(&self.task.retries)?;
-        let delay = number(&self.task.delay)?.unwrap_or(5.0).max(0.0);
+        let retries = self.number(&self.task.retries, &dynamic)?;
+        let delay = self.number(&self.task.delay, &dynamic)?.unwrap_or(5.0).max(0.0);
         let retries = match retries {
             Some(n) => n.max(0.0) as u64,
             None if self.task.until.is_empty() => 0,

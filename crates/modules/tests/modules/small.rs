@@ -1,4 +1,4 @@
-//! `ping`, `slurp` and `tempfile`.
+//! `async_status`, `ping`, `slurp` and `tempfile`.
 
 use crate::machine::{Store, converge, predict, run};
 use provision_system::Memory;
@@ -43,4 +43,25 @@ fn tempfile_makes_what_nobody_else_may_use() {
     let other = predict(&m, &Store::default(), "tempfile", json!({}));
     assert!(other.changed && !m.exists(other.get("path").as_str().unwrap()));
     assert!(run(&m, "tempfile", json!({"path": "/none"})).failed);
+}
+
+#[test]
+fn async_status_reads_what_a_job_left() {
+    let running = br#"{"ansible_job_id":"j1.2","started":true,"finished":false}"#;
+    let ended =
+        br#"{"ansible_job_id":"j3.4","started":true,"finished":true,"failed":false,"changed":true,"rc":0}"#;
+    let m = Memory::new().file("/root/.ansible_async/j1.2", running).file("/root/.ansible_async/j3.4", ended);
+    converge(&m, "async_status", json!({"jid": "j1.2"})).has(json!({"started": true, "finished": false}));
+    let done = converge(&m, "async_status", json!({"jid": "j3.4"}));
+    done.has(json!({"finished": true, "results_file": "/root/.ansible_async/j3.4"}));
+    assert_eq!(done.get("job")["rc"], 0);
+    // Nothing outside of the directory is read, whatever the name.
+    for jid in ["j5.6", "", "../.ansible_async/j3.4"] {
+        let done = run(&m, "async_status", json!({"jid": jid}));
+        assert_eq!((done.failed, done.msg()), (true, "could not find job"), "{jid}");
+        done.has(json!({"finished": true, "ansible_job_id": jid}));
+    }
+    run(&m, "async_status", json!({"jid": "j3.4", "mode": "cleanup"}))
+        .has(json!({"erased": "/root/.ansible_async/j3.4"}));
+    assert!(!m.exists("/root/.ansible_async/j3.4") && m.exists("/root/.ansible_async/j1.2"));
 }

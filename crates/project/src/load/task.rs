@@ -165,14 +165,6 @@ impl Loader {
             "ansible.builtin.meta" => meta(&args, action_span, diags),
             _ => self.check_arguments(known, &args, action_span, diags),
         }
-        if let Some((key, value)) = map.entry("async")
-            && !matches!(value.value, Yaml::Int(0) | Yaml::Null)
-        {
-            diags.push(
-                Diagnostic::error("`async` is not supported yet")
-                    .at(key.span, "this task would run in the background"),
-            );
-        }
         if let Some((key, _)) = map.entry("listen").filter(|_| !around.handlers) {
             diags.push(Diagnostic::error("`listen` is for handlers").at(key.span, "this is a task"));
         }
@@ -193,6 +185,7 @@ impl Loader {
             changed_when: list_of(map, "changed_when"),
             failed_when: list_of(map, "failed_when"),
             listen: list_of(map, "listen"),
+            background: map.get("async").cloned(),
             poll: map.get("poll").cloned(),
             is_handler: around.handlers,
             dirs: around.dirs.clone(),
