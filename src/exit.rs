@@ -1,8 +1,6 @@
 //! The exit codes, one meaning each.
 
-use std::process::ExitCode;
-
-/// How the command ended.
+/// How the command ended. The numbers are those of `provision`; `name.rs` has Ansible's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Everything asked for was done.
@@ -15,12 +13,12 @@ pub enum Exit {
     Unreachable = 3,
     /// The playbook or the inventory is wrong; no host was touched.
     Invalid = 4,
+    /// A file that the command line names is not there.
+    Missing = 5,
+    /// The limit leaves nobody.
+    NoHosts = 6,
+    /// The configuration is wrong.
+    Setting = 7,
     /// Ctrl-C.
     Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
-    }
 }

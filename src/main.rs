@@ -5,16 +5,20 @@ mod commands;
 mod config;
 mod exit;
 mod extra_vars;
+mod fact_cache;
 mod galaxy;
+mod name;
 mod prompt;
+mod run;
 mod settings;
 mod setup;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::parse() {
-        Ok(cli) => commands::dispatch(cli).into(),
-        Err(error) => cli::usage(&error).into(),
-    }
+    let exit = match cli::parse() {
+        Ok(cli) => commands::dispatch(cli),
+        Err(exit) => exit,
+    };
+    ExitCode::from(name::Name::called().code(exit))
 }

@@ -3,6 +3,7 @@
 use crate::cli::{BecomeArgs, CheckArgs, ConnectionArgs, InventoryArgs, OutputArgs, RunArgs, TaskArgs};
 use crate::config::{Config, Setting, table};
 use crate::prompt;
+use provision_engine::facts::Gathering;
 use provision_engine::transport::Secret;
 use provision_engine::{Prompter, Settings};
 use provision_project::Vars;
@@ -33,6 +34,12 @@ pub fn settings(flags: &Flags, config: &Config, extra_vars: Arc<Vars>) -> Result
         flags.run.forks.or(config.given_number(&table::DEFAULT_FORKS).map(|n| n as usize)).unwrap_or(FORKS);
     if forks == 0 {
         return Err("--forks must be at least 1".to_owned());
+    }
+    let modules: Vec<&str> = flags.run.module_path.iter().flat_map(|path| path.split(':')).collect();
+    if let Some(dir) =
+        modules.iter().find(|dir| std::fs::read_dir(dir).is_ok_and(|mut dir| dir.next().is_some()))
+    {
+        return Err(format!("--module-path {dir}: modules of one's own are not supported"));
     }
     let (password, become_password) = passwords(flags, config)?;
     let verbosity = match flags.say.verbose {
@@ -74,7 +81,14 @@ pub fn settings(flags: &Flags, config: &Config, extra_vars: Arc<Vars>) -> Result
         ssh_args: ssh_args(flags.connection, config)?,
         inventory_sources: flags.hosts.inventory.clone(),
         stream: verbosity > 0,
-        ..Settings::default()
+        gathering: match config.text(&table::DEFAULT_GATHERING).as_deref() {
+            Some("explicit") => Gathering::Explicit,
+            Some("smart") => Gathering::Smart,
+            _ => Gathering::Implicit,
+        },
+        facts_not_injected: !config.flag(&table::INJECT_FACTS_AS_VARS),
+        merge_hashes: config.text(&table::DEFAULT_HASH_BEHAVIOUR).as_deref() == Some("merge"),
+        config_file: config.file.as_ref().map(|file| file.path.clone()),
     })
 }
 

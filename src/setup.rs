@@ -10,8 +10,8 @@ use provision_engine::state::Reload;
 use provision_engine::{check, lookups};
 use provision_project::inventory::{Inventory, LoadContext};
 use provision_project::{Loader, Playbook, SearchPaths, Vars};
-use provision_source::{Diagnostics, Sources, Span};
-use provision_templates::Templater;
+use provision_source::{Diagnostics, Mapping, Node, Sources, Span, Yaml};
+use provision_templates::{Scope, TemplateError, Templater};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub fn config() -> Result<Config, Exit> {
         }
         Err(text) => {
             tell(&format!("error: {text}"));
-            Err(Exit::Usage)
+            Err(Exit::Setting)
         }
     }
 }
@@ -78,7 +78,8 @@ impl Setup {
         );
         let extra = Arc::new(extra_vars::parse(&vars.extra_vars, &plain, &mut diags));
         let render = check::static_render(templater.clone(), extra.clone());
-        let loader = Arc::new(Loader::new(sources.clone(), Arc::new(AllModules), paths, render));
+        let loader = Loader::new(sources.clone(), Arc::new(AllModules), paths, render);
+        let loader = Arc::new(loader.with_play_defaults(play_defaults(&config)));
         let specs = specs(hosts, &config);
         let context = LoadContext { playbook_dir };
         let inventory = Inventory::load(&sources, &specs, &context, &mut diags);
@@ -104,12 +105,18 @@ impl Setup {
             let collected = || self.loader.collection_playbook(path.to_str()?);
             let Some(path) = Some(path.clone()).filter(|path| path.exists()).or_else(collected) else {
                 tell(&format!("error: the playbook {} could not be found", path.display()));
-                return Err(Exit::Invalid);
+                return Err(Exit::Missing);
             };
             playbooks.push(self.loader.playbook(&path, &mut self.diags));
         }
+        self.check(&playbooks, asked);
+        Ok(playbooks)
+    }
+
+    /// The checks that need the whole of playbooks and inventory.
+    pub fn check(&mut self, playbooks: &[Playbook], asked: check::Asked) {
         let run = check::Run {
-            playbooks: &playbooks,
+            playbooks,
             templater: &self.templater,
             loader: &self.loader,
             inventory: &self.inventory,
@@ -117,7 +124,6 @@ impl Setup {
             asked,
         };
         self.unchecked = check::run(&run, &mut self.diags);
-        Ok(playbooks)
     }
 
     /// Prints what was found.
@@ -136,6 +142,27 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+/// Keywords that the configuration gives to plays.
+fn play_defaults(config: &Config) -> Mapping {
+    let mut defaults = Mapping::new();
+    let mut insert = |keyword: &str, node: Option<Node>| {
+        if let Some(node) = node {
+            defaults.insert(Node::str(keyword), node);
+        }
+    };
+    let flag = |setting| config.flag(setting).then(|| Node::new(Span::NONE, Yaml::Bool(true)));
+    let text = |setting| config.given(setting).map(Node::str);
+    insert("any_errors_fatal", flag(&table::ANY_ERRORS_FATAL));
+    insert("no_log", flag(&table::DEFAULT_NO_LOG));
+    insert("strategy", text(&table::DEFAULT_STRATEGY));
+    insert("become_exe", text(&table::DEFAULT_BECOME_EXE));
+    insert("become_flags", text(&table::DEFAULT_BECOME_FLAGS));
+    let number = |setting| config.given_number(setting).filter(|n| *n > 0).map(|n| Node::str(n.to_string()));
+    insert("timeout", number(&table::TASK_TIMEOUT));
+    insert("port", number(&table::DEFAULT_REMOTE_PORT));
+    defaults
 }
 
 /// The directory of the first playbook.
@@ -169,5 +196,29 @@ fn vault_secrets(vault: &VaultArgs) -> Result<(), String> {
     match vault.vault_password_file.iter().find(|path| !path.exists()) {
         Some(path) => Err(format!("the vault password file {} is not there", path.display())),
         None => Ok(()),
+    }
+}
+
+/// A value as YAML, as PyYAML writes it for Ansible's tools: blocks, keys sorted.
+///
+/// # Errors
+/// A value that YAML cannot hold, as a text for the user.
+pub fn yaml(templater: &Templater, value: serde_json::Value) -> Result<String, String> {
+    let scope: Arc<dyn Scope> = Arc::new(Only(provision_templates::from_json(value)));
+    let text = templater.eval("value | to_nice_yaml(indent=2)", &scope).map_err(|error| error.message.clone())?;
+    Ok(provision_templates::to_text(&text))
+}
+
+/// A scope of one variable.
+#[derive(Debug)]
+struct Only(provision_templates::Value);
+
+impl Scope for Only {
+    fn get(&self, name: &str) -> Result<Option<provision_templates::Value>, TemplateError> {
+        Ok((name == "value").then(|| self.0.clone()))
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["value".to_owned()]
     }
 }

@@ -56,6 +56,12 @@ pub struct RunArgs {
     /// Work on this many hosts at once
     #[arg(short, long, value_name = "N")]
     pub forks: Option<usize>,
+    /// Forget all cached facts first
+    #[arg(long)]
+    pub flush_cache: bool,
+    /// Where modules in Python are: refused, there is no Python
+    #[arg(short = 'M', long, value_name = "DIRS", hide = true)]
+    pub module_path: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]

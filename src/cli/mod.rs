@@ -5,8 +5,10 @@ mod args;
 pub use args::*;
 
 use crate::exit::Exit;
+use crate::name::Name;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -21,7 +23,7 @@ Exit codes:
 
 /// Make hosts what Ansible playbooks say, over SSH, without Python.
 #[derive(Debug, Parser)]
-#[command(name = "provision", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = EXIT_CODES)]
+#[command(name = "provision", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, infer_long_args = true, args_override_self = true, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -29,8 +31,20 @@ pub struct Cli {
     pub play: PlayArgs,
 }
 
+/// The same without subcommands: what `ansible-playbook` is called with.
+#[derive(Debug, Parser)]
+#[command(name = "ansible-playbook", infer_long_args = true, args_override_self = true)]
+struct PlaybookCli {
+    #[command(flatten)]
+    play: PlayArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run one module on hosts (as `ansible`)
+    Adhoc(Box<AdhocArgs>),
+    /// Show what the inventory says (as `ansible-inventory`)
+    Inventory(InventoryCommandArgs),
     /// Print a module's manual, or the list of modules
     Docs(DocsArgs),
     /// Install roles and collections from git repositories and archives
@@ -74,6 +88,102 @@ pub struct DumpArgs {
 pub enum DumpFormat {
     Display,
     Json,
+}
+
+/// What `ansible-inventory` takes.
+#[derive(Debug, Args)]
+pub struct InventoryCommandArgs {
+    /// Print all hosts and groups
+    #[arg(long, help_heading = "Actions")]
+    pub list: bool,
+    /// Print one host's variables
+    #[arg(long, value_name = "HOST", help_heading = "Actions")]
+    pub host: Option<String>,
+    /// Print the groups as a tree, from GROUP on if it is given
+    #[arg(long, help_heading = "Actions")]
+    pub graph: bool,
+    #[arg(value_name = "GROUP")]
+    pub pattern: Option<String>,
+
+    /// YAML instead of JSON
+    #[arg(short, long, help_heading = "Output")]
+    pub yaml: bool,
+    /// Refused: TOML is not written
+    #[arg(long, help_heading = "Output", hide = true)]
+    pub toml: bool,
+    /// Print variables in the tree, too
+    #[arg(long = "vars", help_heading = "Output")]
+    pub show_vars: bool,
+    /// Variables where they are given, not at every host
+    #[arg(long, help_heading = "Output")]
+    pub export: bool,
+    /// Write to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    #[arg(short, long, action = clap::ArgAction::Count, hide = true)]
+    pub verbose: u8,
+
+    #[command(flatten)]
+    pub hosts: InventoryArgs,
+    /// Where group_vars and host_vars of a playbook are looked for
+    #[arg(long, value_name = "DIR", help_heading = "Hosts")]
+    pub playbook_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub vars: VarsArgs,
+    #[command(flatten)]
+    pub vault: VaultArgs,
+}
+
+/// What `ansible` takes.
+#[derive(Debug, Args)]
+pub struct AdhocArgs {
+    /// The hosts
+    #[arg(value_name = "PATTERN")]
+    pub pattern: String,
+    /// The module
+    #[arg(short, long, value_name = "MODULE", help_heading = "Task")]
+    pub module_name: Option<String>,
+    /// Its arguments: k=v words, a JSON object, or a command line for modules that take one
+    #[arg(short, long, value_name = "ARGS", allow_hyphen_values = true, help_heading = "Task")]
+    pub args: Option<String>,
+    /// Run in the background, for at most this many seconds
+    #[arg(short = 'B', long, value_name = "SECONDS", help_heading = "Task")]
+    pub background: Option<u64>,
+    /// Look every so many seconds whether it is done; 0 leaves it running
+    #[arg(short = 'P', long = "poll", value_name = "SECONDS", help_heading = "Task")]
+    pub poll_interval: Option<u64>,
+    /// Seconds that the task may take
+    #[arg(long, value_name = "SECONDS", help_heading = "Task")]
+    pub task_timeout: Option<u64>,
+
+    #[command(flatten)]
+    pub hosts: InventoryArgs,
+    /// Where group_vars, host_vars and roles are looked for
+    #[arg(long, value_name = "DIR", help_heading = "Hosts")]
+    pub playbook_dir: Option<PathBuf>,
+    /// Print the hosts and do nothing
+    #[arg(long, help_heading = "Hosts")]
+    pub list_hosts: bool,
+    #[command(flatten)]
+    pub vars: VarsArgs,
+    #[command(flatten)]
+    pub check: CheckArgs,
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// One line for each host
+    #[arg(short, long, help_heading = "Run")]
+    pub one_line: bool,
+    /// Write each host's result to a file in this directory
+    #[arg(short, long, value_name = "DIR", help_heading = "Run")]
+    pub tree: Option<PathBuf>,
+    #[command(flatten)]
+    pub say: OutputArgs,
+    #[command(flatten)]
+    pub r#become: BecomeArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub vault: VaultArgs,
 }
 
 #[derive(Debug, Args)]
@@ -150,25 +260,78 @@ pub struct PlayArgs {
     pub look: LookArgs,
 }
 
-/// The command line, or clap's error.
-pub fn parse() -> Result<Cli, clap::Error> {
-    Cli::try_parse()
+/// The command line; help, version and what is wrong with the usage are printed here.
+pub fn parse() -> Result<Cli, Exit> {
+    let name = Name::called();
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if name.is_ansible()
+        && words.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--version")
+    {
+        crate::commands::print(&version());
+        return Err(Exit::Done);
+    }
+    let parsed = match name.subcommand() {
+        Some(subcommand) => {
+            words.insert(1, subcommand.into());
+            Cli::try_parse_from(words)
+        }
+        None if name == Name::Playbook => {
+            PlaybookCli::try_parse_from(words).map(|cli| Cli { command: None, play: cli.play })
+        }
+        None => Cli::try_parse_from(words),
+    };
+    parsed.map_err(|error| usage(name, &error))
 }
 
-/// Prints help, version or what is wrong with the usage.
-pub fn usage(error: &clap::Error) -> Exit {
-    // A closed pipe is nobody's error.
-    let _ = error.print();
+fn usage(name: Name, error: &clap::Error) -> Exit {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
-        _ => Exit::Usage,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed pipe is nobody's error.
+            let _ = error.print();
+            Exit::Done
+        }
+        _ if name.is_ansible() => {
+            let text = error.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            let text = text.split("\n\nUsage:").next().unwrap_or(text);
+            let program = name.program();
+            crate::commands::tell(&format!(
+                "usage: {program} [options]\n{program}: error: {}",
+                text.trim_end()
+            ));
+            Exit::Usage
+        }
+        _ => {
+            let _ = error.print();
+            Exit::Usage
+        }
     }
+}
+
+/// What scripts look into to learn which Ansible this is.
+fn version() -> String {
+    let config = crate::config::Config::load().unwrap_or_default();
+    let file = config.file.as_ref().map_or("None".to_owned(), |file| file.path.display().to_string());
+    let collections: Vec<String> = config.list(&crate::config::table::COLLECTIONS_PATHS);
+    let executable = std::env::current_exe().unwrap_or_default();
+    format!(
+        "{} [core 2.19.0]\n  config file = {file}\n  ansible collection location = {}\n  executable location = {}\n  \
+         provision version = {}\n",
+        Name::called().program(),
+        collections.join(":"),
+        executable.display(),
+        env!("CARGO_PKG_VERSION"),
+    )
 }
 
 /// An error of usage that clap cannot see.
 pub fn complain(text: &str) -> Exit {
     let mut err = std::io::stderr();
-    let _ =
-        writeln!(err, "error: {text}\n\nFor more information, try '{} --help'.", Cli::command().get_name());
+    let name = Name::called();
+    let program = name.program();
+    let _ = match name.is_ansible() {
+        true => writeln!(err, "usage: {program} [options]\n{program}: error: {text}"),
+        false => writeln!(err, "error: {text}\n\nFor more information, try '{program} --help'."),
+    };
     Exit::Usage
 }

@@ -1,9 +1,11 @@
 //! One file per subcommand.
 
+mod adhoc;
 mod check;
 mod config;
 mod docs;
 pub mod galaxy;
+mod inventory;
 mod list;
 mod play;
 
@@ -14,6 +16,8 @@ use std::io::Write;
 /// Runs what the command line asks for.
 pub fn dispatch(cli: Cli) -> Exit {
     match cli.command {
+        Some(Command::Adhoc(args)) => adhoc::run(&args),
+        Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Docs(args)) => docs::run(&args),
         Some(Command::Galaxy(args)) => galaxy::run(args),
         Some(Command::Check(args)) => check::run(&args),

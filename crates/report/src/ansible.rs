@@ -136,18 +136,7 @@ impl Ansible {
     /// Where in the playbook a failure comes from; once for all hosts that fail alike.
     fn error(&mut self, done: &Done) {
         let Some(task) = self.tasks.get(&done.task).filter(|task| !task.place.is_empty()) else { return };
-        let kind = if unreachable(done) {
-            ""
-        } else if matches!(action(task), "fail" | "assert" | "debug") {
-            "Action failed: "
-        } else {
-            "Module failed: "
-        };
-        let text = match done.result.get("msg").and_then(Value::as_str) {
-            Some(msg) if msg.starts_with("Task failed") => msg.to_owned(),
-            Some(msg) => format!("Task failed: {kind}{msg}"),
-            None => "Task failed.".to_owned(),
-        };
+        let text = failure(task, done);
         let text = format!("[ERROR]: {text}\nOrigin: {}\n", task.place);
         if self.said.insert(text.clone()) {
             self.say(&text, Colour::Error);
@@ -313,8 +302,24 @@ impl Reporter for Ansible {
     }
 }
 
+/// What a failure's error says.
+pub(crate) fn failure(task: &TaskInfo, done: &Done) -> String {
+    let kind = if unreachable(done) {
+        ""
+    } else if matches!(action(task), "fail" | "assert" | "debug") {
+        "Action failed: "
+    } else {
+        "Module failed: "
+    };
+    match done.result.get("msg").and_then(Value::as_str) {
+        Some(msg) if msg.starts_with("Task failed") => msg.to_owned(),
+        Some(msg) => format!("Task failed: {kind}{msg}"),
+        None => "Task failed.".to_owned(),
+    }
+}
+
 /// The action's short name.
-fn action(task: &TaskInfo) -> &str {
+pub(crate) fn action(task: &TaskInfo) -> &str {
     task.action.rsplit('.').next().unwrap_or(&task.action)
 }
 
@@ -323,12 +328,12 @@ fn is_include(task: &TaskInfo) -> bool {
     matches!(action(task), "include_tasks" | "include_role")
 }
 
-fn is_failure(outcome: Outcome) -> bool {
+pub(crate) fn is_failure(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed | Outcome::Ignored | Outcome::Unreachable)
 }
 
 /// Also with ignore_unreachable.
-fn unreachable(done: &Done) -> bool {
+pub(crate) fn unreachable(done: &Done) -> bool {
     done.outcome == Outcome::Unreachable
         || done.outcome == Outcome::Ignored
             && done.result.get("unreachable").and_then(Value::as_bool) == Some(true)
@@ -349,7 +354,7 @@ fn host_label(done: &Done) -> String {
 }
 
 /// The keys of a result that Ansible shows.
-fn shown(result: &Map<String, Value>, action: &str, whole: bool) -> Map<String, Value> {
+pub(crate) fn shown(result: &Map<String, Value>, action: &str, whole: bool) -> Map<String, Value> {
     let hidden = |key: &str| {
         key.starts_with("_ansible_")
             || matches!(

@@ -251,6 +251,19 @@ impl Inventory {
         &self.implicit
     }
 
+    /// What is said of a group itself: in the sources, then in `group_vars` beside inventory and playbook.
+    pub fn group_vars(&self, group: &Group) -> Vars {
+        let mut all = group.vars.clone();
+        let mut layers = Vec::new();
+        for side in [Beside::Inventory, Beside::Playbook] {
+            self.files.push_group_layers(side, &[&group.name], &mut layers);
+        }
+        for layer in layers {
+            all.extend(layer.vars.iter().map(|(k, v)| (k.clone(), v.clone())));
+        }
+        all
+    }
+
     /// Adds a host at run time (`add_host`), or variables and groups to one that is there. Groups come into
     /// being as needed; `group_vars` and `host_vars` files of what is new are read. True when the host or a
     /// group or membership is new.

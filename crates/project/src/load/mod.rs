@@ -51,6 +51,8 @@ pub struct Loader {
     handlers: std::sync::Mutex<Vec<Arc<crate::model::Task>>>,
     /// Those of the play that is being read: its imports may use them.
     play_vars: std::sync::Mutex<Arc<Vars>>,
+    /// Keywords of plays that do not give them themselves.
+    play_defaults: provision_source::Mapping,
     next_id: AtomicU64,
     depth: AtomicU64,
 }
@@ -74,9 +76,21 @@ impl Loader {
             parsed: std::sync::Mutex::default(),
             handlers: std::sync::Mutex::default(),
             play_vars: std::sync::Mutex::default(),
+            play_defaults: provision_source::Mapping::default(),
             next_id: AtomicU64::new(1),
             depth: AtomicU64::new(0),
         }
+    }
+
+    /// The same with keywords for plays that do not give them themselves: what a configuration says of all plays.
+    pub fn with_play_defaults(mut self, defaults: provision_source::Mapping) -> Self {
+        self.play_defaults = defaults;
+        self
+    }
+
+    /// A playbook that no file holds; `dir` is where its files are looked for.
+    pub fn playbook_of(&self, node: &Node, dir: &Path, diags: &mut Diagnostics) -> Playbook {
+        Playbook { plays: self.plays_of(node, dir, &play::Import::default(), diags), path: dir.to_owned() }
     }
 
     /// A playbook with everything it imports.

@@ -21,13 +21,26 @@ impl Loader {
     /// The plays of a file, imported playbooks in their places.
     pub(super) fn plays(&self, path: &Path, from: &Import, diags: &mut Diagnostics) -> Vec<Arc<Play>> {
         let Some(node) = self.document(path, diags) else { return Vec::new() };
-        let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let mut plays = Vec::new();
-        match &node.value {
-            Yaml::Null => diags.push(
+        if node.is_null() {
+            diags.push(
                 Diagnostic::error(format!("{} is empty", path.display()))
                     .help("a playbook is a list of plays"),
-            ),
+            );
+            return Vec::new();
+        }
+        self.plays_of(&node, path.parent().unwrap_or(Path::new("/")), from, diags)
+    }
+
+    /// The plays of a document; `dir` is where its files are looked for.
+    pub(super) fn plays_of(
+        &self,
+        node: &Node,
+        dir: &Path,
+        from: &Import,
+        diags: &mut Diagnostics,
+    ) -> Vec<Arc<Play>> {
+        let mut plays = Vec::new();
+        match &node.value {
             Yaml::Seq(entries) => {
                 for entry in entries.iter() {
                     let Some(map) = entry.as_map() else {
@@ -40,8 +53,8 @@ impl Loader {
                     let import =
                         map.entry("import_playbook").or_else(|| map.entry("ansible.builtin.import_playbook"));
                     match import {
-                        Some((_, file)) => plays.extend(self.import_playbook(file, map, &dir, from, diags)),
-                        None => plays.extend(self.play(entry, map, &dir, from, diags).map(Arc::new)),
+                        Some((_, file)) => plays.extend(self.import_playbook(file, map, dir, from, diags)),
+                        None => plays.extend(self.play(entry, map, dir, from, diags).map(Arc::new)),
                     }
                 }
             }
@@ -115,6 +128,10 @@ impl Loader {
         diags: &mut Diagnostics,
     ) -> Option<Play> {
         unknown_keys(map, "a play", &[PLAY, COMMON], diags);
+        let missing =
+            self.play_defaults.iter().filter(|(key, _)| !map.contains_key(key.as_str().unwrap_or_default()));
+        let map: &Mapping =
+            &map.iter().chain(missing).map(|(key, value)| (key.clone(), value.clone())).collect();
         let Some(hosts) = map.get("hosts") else {
             let mut error = Diagnostic::error("a play needs `hosts`").at(node.span, "no hosts are named");
             if map.keys().any(|key| key.as_str().is_some_and(|name| self.catalog.find(name).is_some())) {
