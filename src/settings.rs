@@ -87,6 +87,7 @@ pub fn settings(flags: &Flags, config: &Config, extra_vars: Arc<Vars>) -> Result
             _ => Gathering::Implicit,
         },
         facts_not_injected: !config.flag(&table::INJECT_FACTS_AS_VARS),
+        strategy: config.given(&table::DEFAULT_STRATEGY),
         merge_hashes: config.text(&table::DEFAULT_HASH_BEHAVIOUR).as_deref() == Some("merge"),
         config_file: config.file.as_ref().map(|file| file.path.clone()),
     })

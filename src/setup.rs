@@ -156,7 +156,6 @@ fn play_defaults(config: &Config) -> Mapping {
     let text = |setting| config.given(setting).map(Node::str);
     insert("any_errors_fatal", flag(&table::ANY_ERRORS_FATAL));
     insert("no_log", flag(&table::DEFAULT_NO_LOG));
-    insert("strategy", text(&table::DEFAULT_STRATEGY));
     insert("become_exe", text(&table::DEFAULT_BECOME_EXE));
     insert("become_flags", text(&table::DEFAULT_BECOME_FLAGS));
     let number = |setting| config.given_number(setting).filter(|n| *n > 0).map(|n| Node::str(n.to_string()));
@@ -205,7 +204,8 @@ fn vault_secrets(vault: &VaultArgs) -> Result<(), String> {
 /// A value that YAML cannot hold, as a text for the user.
 pub fn yaml(templater: &Templater, value: serde_json::Value) -> Result<String, String> {
     let scope: Arc<dyn Scope> = Arc::new(Only(provision_templates::from_json(value)));
-    let text = templater.eval("value | to_nice_yaml(indent=2)", &scope).map_err(|error| error.message.clone())?;
+    let text =
+        templater.eval("value | to_nice_yaml(indent=2)", &scope).map_err(|error| error.message.clone())?;
     Ok(provision_templates::to_text(&text))
 }
 

@@ -22,7 +22,10 @@ pub fn run(args: &InventoryCommandArgs) -> Exit {
             Some(path) => match std::fs::write(path, text) {
                 Ok(()) => Exit::Done,
                 Err(error) => {
-                    tell(&format!("[ERROR]: Unable to write to destination file ({}): {error}", path.display()));
+                    tell(&format!(
+                        "[ERROR]: Unable to write to destination file ({}): {error}",
+                        path.display()
+                    ));
                     Exit::Setting
                 }
             },
