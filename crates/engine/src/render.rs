@@ -20,16 +20,9 @@ impl RenderError {
 /// The node with all its templates rendered. A string that is one `{{ expression }}` keeps the expression's type.
 pub fn node(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Result<Value, RenderError> {
     Ok(match &node.value {
-        Yaml::Null => Value::from(()),
-        Yaml::Bool(b) => Value::from(*b),
-        Yaml::Int(i) => Value::from(*i),
-        Yaml::Float(f) => Value::from(*f),
-        Yaml::Str(text) if node.is_unsafe() || !provision_templates::is_template(text) => {
-            Value::from(text.clone())
+        Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_) | Yaml::Str(_) => {
+            leaf(node, scope, templater, RenderOptions::default())?
         }
-        Yaml::Str(text) => templater
-            .render_str(text, scope, &RenderOptions::default())
-            .map_err(|error| RenderError::at(error, node))?,
         Yaml::Seq(items) => {
             let mut list = Vec::with_capacity(items.len());
             for item in items.iter() {
@@ -53,6 +46,88 @@ pub fn node(node: &Node, scope: &Arc<dyn Scope>, templater: &Templater) -> Resul
             provision_templates::mapping(pairs)
         }
     })
+}
+
+/// The node as the value of a variable: lists and mappings are templated member by member, when these are asked for.
+pub fn variable(
+    node: &Node,
+    scope: &Arc<dyn Scope>,
+    templater: &Arc<Templater>,
+) -> Result<Value, RenderError> {
+    let members = || Members { node: node.clone(), scope: scope.clone(), templater: templater.clone() };
+    match &node.value {
+        Yaml::Seq(_) => Ok(provision_templates::lazy_list(members())),
+        Yaml::Map(_) => Ok(provision_templates::lazy_dict(members())),
+        _ => leaf(node, scope, templater, RenderOptions { lazy: true, ..RenderOptions::default() }),
+    }
+}
+
+/// Whatever is neither a list nor a mapping.
+fn leaf(
+    node: &Node,
+    scope: &Arc<dyn Scope>,
+    templater: &Templater,
+    options: RenderOptions,
+) -> Result<Value, RenderError> {
+    Ok(match &node.value {
+        Yaml::Bool(b) => Value::from(*b),
+        Yaml::Int(i) => Value::from(*i),
+        Yaml::Float(f) => Value::from(*f),
+        Yaml::Str(text) if node.is_unsafe() || !provision_templates::is_template(text) => {
+            Value::from(text.clone())
+        }
+        Yaml::Str(text) => {
+            templater.render_str(text, scope, &options).map_err(|error| RenderError::at(error, node))?
+        }
+        Yaml::Null | Yaml::Seq(_) | Yaml::Map(_) => Value::from(()),
+    })
+}
+
+/// The members of a list or mapping of variables.
+struct Members {
+    node: Node,
+    scope: Arc<dyn Scope>,
+    templater: Arc<Templater>,
+}
+
+impl std::fmt::Debug for Members {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.node)
+    }
+}
+
+impl provision_templates::Members for Members {
+    fn len(&self) -> usize {
+        match &self.node.value {
+            Yaml::Seq(items) => items.len(),
+            Yaml::Map(map) => map.len(),
+            _ => 0,
+        }
+    }
+
+    fn key(&self, index: usize) -> Value {
+        self.node.as_map().and_then(|map| map.keys().nth(index)).map_or_else(Value::default, literal)
+    }
+
+    fn find(&self, key: &Value) -> Option<usize> {
+        let map = self.node.as_map()?;
+        match key.as_str() {
+            Some(name) => map.position_str(name),
+            None => map.keys().position(|known| literal(known) == *key),
+        }
+    }
+
+    fn make(&self, index: usize) -> Result<Value, TemplateError> {
+        let node = match &self.node.value {
+            Yaml::Seq(items) => items.get(index),
+            Yaml::Map(map) => map.values().nth(index),
+            _ => None,
+        };
+        match node {
+            Some(node) => variable(node, &self.scope, &self.templater).map_err(|error| error.error),
+            None => Ok(Value::from(())),
+        }
+    }
 }
 
 /// A key of a mapping.

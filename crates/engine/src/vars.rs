@@ -35,30 +35,64 @@ enum Slot {
 }
 
 /// The variables that one task sees on one host.
-pub struct TaskScope {
+///
+/// Lists and mappings among them keep the names they need with them, since their members are templated when these
+/// are asked for. So what was looked up is forgotten with this handle; nothing would ever be freed otherwise.
+pub struct TaskScope(Arc<Names>);
+
+impl Drop for TaskScope {
+    fn drop(&mut self) {
+        let mut cache = self.0.cache.lock().unwrap_or_else(|e| e.into_inner());
+        cache.closed = true;
+        let known = std::mem::take(&mut cache.known);
+        drop(cache);
+        // values may hold other scopes: they are let go without the lock
+        drop(known);
+    }
+}
+
+struct Names {
     /// Lowest precedence first.
     layers: Vec<Layer>,
     templater: Arc<Templater>,
-    cache: Mutex<HashMap<Arc<str>, Slot>>,
-    me: Weak<TaskScope>,
+    cache: Mutex<Cache>,
+    me: Weak<Names>,
+}
+
+#[derive(Default)]
+struct Cache {
+    known: HashMap<Arc<str>, Slot>,
+    /// Nothing is kept any more.
+    closed: bool,
 }
 
 impl std::fmt::Debug for TaskScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TaskScope({} layers)", self.layers.len())
+        write!(f, "TaskScope({} layers)", self.0.layers.len())
+    }
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Names({} layers)", self.layers.len())
     }
 }
 
 impl TaskScope {
     pub fn new(layers: Vec<Layer>, templater: Arc<Templater>) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { layers, templater, cache: Mutex::default(), me: me.clone() })
+        Arc::new(Self(Arc::new_cyclic(|me| Names {
+            layers,
+            templater,
+            cache: Mutex::default(),
+            me: me.clone(),
+        })))
     }
 
     /// The same with one more layer on top.
     pub fn with(&self, layer: Layer) -> Arc<Self> {
-        let mut layers = self.layers.clone();
+        let mut layers = self.0.layers.clone();
         layers.push(layer);
-        Self::new(layers, self.templater.clone())
+        Self::new(layers, self.0.templater.clone())
     }
 
     /// The same with a few final values on top.
@@ -68,7 +102,7 @@ impl TaskScope {
 
     /// The variable before templating.
     pub fn raw(&self, name: &str) -> Option<Node> {
-        self.layers.iter().rev().find_map(|layer| match layer {
+        self.0.layers.iter().rev().find_map(|layer| match layer {
             Layer::Nodes(vars) => vars.get(name).cloned(),
             Layer::Values(values) => {
                 values.get(name).map(|v| Node::from_json(&provision_templates::to_json(v)))
@@ -80,9 +114,21 @@ impl TaskScope {
     }
 
     pub fn templater(&self) -> &Arc<Templater> {
-        &self.templater
+        &self.0.templater
+    }
+}
+
+impl Scope for TaskScope {
+    fn get(&self, name: &str) -> Result<Option<Value>, TemplateError> {
+        self.0.get(name)
     }
 
+    fn names(&self) -> Vec<String> {
+        self.0.names()
+    }
+}
+
+impl Names {
     fn look_up(&self, name: &str) -> Result<Option<Value>, TemplateError> {
         for layer in self.layers.iter().rev() {
             match layer {
@@ -90,7 +136,9 @@ impl TaskScope {
                     if let Some(node) = vars.get(name) {
                         let Some(me) = self.me.upgrade() else { return Ok(None) };
                         let scope: Arc<dyn Scope> = me;
-                        return render::node(node, &scope, &self.templater).map(Some).map_err(|e| e.error);
+                        return render::variable(node, &scope, &self.templater)
+                            .map(Some)
+                            .map_err(|e| e.error);
                     }
                 }
                 Layer::Values(values) => {
@@ -112,11 +160,11 @@ impl TaskScope {
     }
 }
 
-impl Scope for TaskScope {
+impl Scope for Names {
     fn get(&self, name: &str) -> Result<Option<Value>, TemplateError> {
         {
             let mut cache = self.cache.lock().unwrap_or_else(|e| e.into_inner());
-            match cache.get(name) {
+            match cache.known.get(name) {
                 Some(Slot::Done(result)) => return result.clone(),
                 Some(Slot::Busy) => {
                     return Err(TemplateError::new(
@@ -125,12 +173,17 @@ impl Scope for TaskScope {
                     ));
                 }
                 None => {
-                    cache.insert(name.into(), Slot::Busy);
+                    cache.known.insert(name.into(), Slot::Busy);
                 }
             }
         }
         let result = self.look_up(name);
-        self.cache.lock().unwrap_or_else(|e| e.into_inner()).insert(name.into(), Slot::Done(result.clone()));
+        let mut cache = self.cache.lock().unwrap_or_else(|e| e.into_inner());
+        if cache.closed {
+            cache.known.remove(name);
+        } else if let Some(slot) = cache.known.get_mut(name) {
+            *slot = Slot::Done(result.clone());
+        }
         result
     }
 
@@ -151,7 +204,7 @@ impl Scope for TaskScope {
 
 /// `vars`, and what `hostvars[host]` is: every variable by its name.
 #[derive(Debug)]
-pub struct AllVars(pub Arc<TaskScope>);
+pub struct AllVars(pub Arc<dyn Scope>);
 
 impl Object for AllVars {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {

@@ -293,7 +293,8 @@ impl Mapping {
         }
     }
 
-    fn position_str(&self, key: &str) -> Option<usize> {
+    /// The place of a string key.
+    pub fn position_str(&self, key: &str) -> Option<usize> {
         if self.entries.len() >= INDEXED {
             return self.index.get(key).copied();
         }

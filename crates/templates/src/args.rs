@@ -19,6 +19,12 @@ impl Args {
         self.pos.iter().chain(self.named.iter().map(|(_, value)| value)).try_for_each(check)
     }
 
+    /// The same for lists and dicts all the way down.
+    pub(crate) fn check_deep(&self) -> Result<()> {
+        let named = self.named.iter().map(|(_, value)| value);
+        self.pos.iter().chain(named).try_for_each(crate::ops::check_deep)
+    }
+
     /// Takes a named argument out.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         let at = self.named.iter().position(|(known, _)| &**known == name)?;

@@ -134,7 +134,7 @@ impl<'a> Eval<'a> {
         match &expr.kind {
             ExprKind::Const(value) => match value.as_str() {
                 Some(text) if self.embedded && crate::templater::is_template(text) => {
-                    let options = crate::RenderOptions::default();
+                    let options = crate::RenderOptions { lazy: true, ..Default::default() };
                     self.templater
                         .render_str(text, self.scope, &options)
                         .map_err(TemplateError::without_place)
@@ -204,7 +204,9 @@ impl<'a> Eval<'a> {
             ExprKind::Concat(parts) => {
                 let mut text = String::new();
                 for part in parts {
-                    crate::text::write_str(&mut text, &self.strict(part)?);
+                    let value = self.expr(part)?;
+                    ops::check_deep(&value).map_err(|error| place(error, part))?;
+                    crate::text::write_str(&mut text, &value);
                 }
                 ops::check_length(text.len())?;
                 Ok(Value::from(text))
@@ -358,8 +360,13 @@ impl<'a> Eval<'a> {
             if let Some(Marker::Unknown(_)) = crate::value::marker(&input) {
                 return Ok(input);
             }
-            ops::check(&input)?;
-            args.check()?;
+            if filter.shallow {
+                ops::check(&input)?;
+                args.check()?;
+            } else {
+                ops::check_deep(&input)?;
+                args.check_deep()?;
+            }
         }
         (filter.call)(self, input, args)
     }
@@ -420,6 +427,7 @@ impl<'a> Eval<'a> {
         if crate::methods::mutates(name) {
             let mutable = self.make_mutable(base, base_expr)?;
             if let Some(result) = crate::methods::mutate(&mutable, name, &args) {
+                crate::value::check_depth(&mutable)?;
                 return result;
             }
         }

@@ -77,7 +77,7 @@ pub(crate) fn percent(format: &str, value: &Value) -> Result<String> {
             Some(value) => value,
             None => values.pop().ok_or_else(not_enough)?,
         };
-        ops::check(&argument)?;
+        ops::check_deep(&argument)?;
         out.push_str(&convert(conversion, &argument, spec)?);
     }
     let by_name = used_names || is_map || (matches!(view(value), View::Seq(_)) && !value.is_tuple());

@@ -224,7 +224,7 @@ fn lookup(eval: &mut Eval<'_>, mut args: Args) -> Result {
 }
 
 fn run_lookup(eval: &mut Eval<'_>, mut args: Args) -> Result<Vec<Value>> {
-    args.check()?;
+    args.check_deep()?;
     if eval.no_lookups {
         return Err(TemplateError::runtime(
             "lookups are not run in a condition that is the value of a variable",

@@ -17,6 +17,7 @@ mod format;
 mod functions;
 mod header;
 mod ir;
+mod lazy;
 mod methods;
 mod names;
 mod ops;
@@ -34,12 +35,13 @@ mod version;
 
 pub use error::{ErrorKind, ErrorParts, TemplateError};
 pub use functions::unknown_lookup;
+pub use lazy::{Members, lazy_dict, lazy_list};
 pub use minijinja::Value;
 pub use references::{References, Used};
 pub use scope::{Kwargs, Lookups, PathQuery, Scope, TemplateSource};
 pub use templater::{FileOptions, Kind, RenderOptions, Templater, is_template};
 pub use value::{
-    Dict, error_value, from_json, is_omit, is_unknown, mapping, omit_value, to_json, unknown_value,
+    Dict, error_value, finalize, from_json, is_omit, is_unknown, mapping, omit_value, to_json, unknown_value,
     value_error,
 };
 

@@ -167,6 +167,15 @@ pub(crate) fn call(base: &Value, name: &str, args: Args) -> Option<Result> {
 
 fn dict_method(base: &Value, name: &str, args: Args) -> Option<Result> {
     let View::Map(map) = view(base) else { return None };
+    if matches!(name, "items" | "values")
+        && let Err(error) =
+            map.try_iter_pairs().into_iter().flatten().try_for_each(|(_, value)| match view(&value) {
+                View::Marker(crate::value::Marker::Unknown(_)) => Ok(()),
+                _ => ops::check(&value),
+            })
+    {
+        return Some(Err(error));
+    }
     match name {
         "items" => Some(
             args.none("items()")

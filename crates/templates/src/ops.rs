@@ -38,6 +38,28 @@ pub(crate) fn check(value: &Value) -> Result<()> {
     crate::value::marker(value).map_or(Ok(()), |marker| Err(marker.error()))
 }
 
+/// The error of a value that cannot be used, or the first one within: for what looks at all of a list or dict.
+pub(crate) fn check_deep(value: &Value) -> Result<()> {
+    fn walk(value: &Value, depth: usize) -> Result<()> {
+        if depth > 100 {
+            return Err(crate::value::too_deep());
+        }
+        match view(value) {
+            View::Seq(_) => {
+                value.try_iter().into_iter().flatten().try_for_each(|item| walk(&item, depth + 1))
+            }
+            View::Map(map) => {
+                map.try_iter_pairs().into_iter().flatten().try_for_each(|(_, item)| walk(&item, depth + 1))
+            }
+            // what is known only later may be passed on
+            View::Marker(crate::value::Marker::Unknown(_)) if depth > 0 => Ok(()),
+            View::Marker(marker) => Err(marker.error()),
+            _ => Ok(()),
+        }
+    }
+    walk(value, 0)
+}
+
 /// Python's truth of a value.
 pub(crate) fn truth(value: &Value) -> Result<bool> {
     Ok(match view(value) {
@@ -254,6 +276,7 @@ pub(crate) fn equal(left: &Value, right: &Value) -> bool {
                     .all(|(key, value)| b.get_value(key).is_some_and(|other| equal(value, &other)))
         }
         (View::Iter, View::Iter) => items(left) == items(right),
+        (View::Marker(a), View::Marker(b)) => a.error() == b.error(),
         (View::Other, View::Other) => {
             crate::time::compare(left, right).map_or_else(|| left == right, |order| order == Ordering::Equal)
         }

@@ -493,6 +493,7 @@ impl Eval<'_> {
                 match object.downcast_object_ref::<MutDict>() {
                     Some(map) if map.namespace => {
                         map.write().insert(Value::from(&**name), value);
+                        crate::value::check_depth(&object).map_err(|error| at(error, base.place))?;
                     }
                     _ => {
                         return Err(at(

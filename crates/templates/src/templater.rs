@@ -7,7 +7,7 @@ use crate::ops::Result;
 use crate::parse::{self, Syntax};
 use crate::scope::{FileContext, Lookups, Scope};
 use crate::stmt::Out;
-use crate::value::{View, finalize, type_name, view};
+use crate::value::{View, finalize, type_name, variable, view};
 use minijinja::Value;
 use std::borrow::{Borrow, Cow};
 use std::cell::Cell;
@@ -36,11 +36,14 @@ pub struct RenderOptions {
     /// Backslashes in the string literals of `{{ }}` stand for themselves, as in every YAML value; false
     /// where they are escapes (template files, the `template` lookup).
     pub literal_escapes: bool,
+    /// The value of a variable that other templates use: lists and dicts may have members that are missing, and
+    /// fail only where these are used. Before such a value leaves templating it goes through [`crate::finalize`].
+    pub lazy: bool,
 }
 
 impl Default for RenderOptions {
     fn default() -> Self {
-        Self { literal_escapes: true }
+        Self { literal_escapes: true, lazy: false }
     }
 }
 
@@ -165,19 +168,22 @@ impl Templater {
         let program = self.compile_text(text, options.literal_escapes)?;
         nested(|| {
             let mut eval = Eval::new(self, scope, program.mutates);
+            let settle = |value: Value| match options.lazy {
+                true => variable(value, program.mutates),
+                false => finalize(&value),
+            };
             // the usual text is one `{{ }}`: no output to collect
             let value = match &program.body[..] {
                 [Stmt::Emit(expr)] => {
                     let value = eval.expr(expr)?;
-                    finalize(&value).map_err(|error| {
+                    settle(value).map_err(|error| {
                         error.at(expr.place.line, expr.place.start as usize..expr.place.end as usize)
                     })?
                 }
                 _ => {
                     let mut out = Out::default();
                     eval.program(&program, &mut out)?;
-                    let value = out.into_value();
-                    finalize(&value)?
+                    settle(out.into_value())?
                 }
             };
             Ok(match value.as_str() {

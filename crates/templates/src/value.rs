@@ -304,46 +304,109 @@ pub fn from_json(json: serde_json::Value) -> Value {
     }
 }
 
-/// Lists, tuples and dicts made while evaluating, as plain values: mutable ones frozen, tuples as lists, the
-/// first marker inside as its error. Values that came whole from a [`crate::Scope`] need no such pass.
-pub(crate) fn finalize(value: &Value) -> Result<Value, TemplateError> {
+/// Deepest value that is walked through: deeper is one that holds itself, or a template that never ends.
+const DEEPEST: usize = 100;
+
+/// The value as it may leave templating: lists and dicts plain all the way down (lazy ones made, mutable ones frozen,
+/// tuples as lists), without what is `omit`.
+///
+/// # Errors
+/// The first missing or failed value within, and functions, which cannot be stored.
+pub fn finalize(value: &Value) -> Result<Value, TemplateError> {
+    settle(value, true, 0)
+}
+
+/// The value of a variable as other templates see it: missing members fail only where they are used.
+pub(crate) fn variable(value: Value, mutable: bool) -> Result<Value, TemplateError> {
+    match view(&value) {
+        View::Seq(_) | View::Map(_) if mutable => settle(&value, false, 0),
+        View::Seq(_) | View::Map(_) => Ok(value),
+        _ => settle(&value, true, 0),
+    }
+}
+
+fn settle(value: &Value, strict: bool, depth: usize) -> Result<Value, TemplateError> {
+    if depth > DEEPEST {
+        return Err(too_deep());
+    }
     match view(value) {
+        View::None | View::Bool(_) | View::Int(_) | View::Float(_) | View::Str(_) | View::Bytes(_) => {
+            Ok(value.clone())
+        }
         View::Marker(Marker::Unknown(_)) => Ok(value.clone()),
+        View::Marker(_) | View::Absent if !strict => Ok(value.clone()),
         View::Marker(marker) => Err(marker.error()),
         View::Absent => Err(TemplateError::undefined(
             "",
             "the inline if-expression evaluated to false and no else section was defined",
         )),
-        _ if is_plain(value) => Ok(value.clone()),
+        View::Seq(_) | View::Map(_) if is_plain(value, depth) => Ok(value.clone()),
         View::Seq(_) | View::Iter => {
-            let items: Vec<Value> = items(value).unwrap_or_default();
-            let kept = items.iter().filter(|item| !is_omit(item)).map(finalize);
-            Ok(list(kept.collect::<Result<_, _>>()?))
+            let mut kept = Vec::with_capacity(value.len().unwrap_or(0));
+            for item in value.try_iter().into_iter().flatten().filter(|item| !is_omit(item)) {
+                kept.push(settle(&item, strict, depth + 1)?);
+            }
+            Ok(list(kept))
         }
-        View::Map(map) => Ok(dict(
-            pairs(map)
-                .into_iter()
-                .filter(|(_, value)| !is_omit(value))
-                .map(|(key, value)| Ok((finalize(&key)?, finalize(&value)?)))
-                .collect::<Result<_, TemplateError>>()?,
-        )),
-        _ if crate::stmt::is_callable(value) => Err(TemplateError::runtime(
+        View::Map(map) => {
+            let mut kept = Dict::new();
+            for (key, value) in
+                map.try_iter_pairs().into_iter().flatten().filter(|(_, value)| !is_omit(value))
+            {
+                kept.insert(settle(&key, strict, depth + 1)?, settle(&value, strict, depth + 1)?);
+            }
+            Ok(dict(kept))
+        }
+        View::Other if strict && crate::stmt::is_callable(value) => Err(TemplateError::runtime(
             "a function or macro cannot be the value of a variable: it is to be called",
         )),
-        _ => Ok(value.clone()),
+        View::Other => Ok(value.clone()),
     }
 }
 
+pub(crate) fn too_deep() -> TemplateError {
+    TemplateError::new(
+        crate::ErrorKind::Recursion,
+        format!("a value is nested more than {DEEPEST} levels deep, or holds itself"),
+    )
+}
+
+/// Is it nested deeper than anything may be? Looks at a part of large values only.
+pub(crate) fn check_depth(value: &Value) -> Result<(), TemplateError> {
+    fn walk(value: &Value, depth: usize, budget: &mut usize) -> bool {
+        if depth > DEEPEST {
+            return false;
+        }
+        let inner: Vec<Value> = if let Some(items) = value.downcast_object_ref::<Vec<Value>>() {
+            items.iter().rev().take(*budget).cloned().collect()
+        } else if let Some(items) = value.downcast_object_ref::<MutList>() {
+            items.read().iter().rev().take(*budget).cloned().collect()
+        } else if let Some(map) = value.downcast_object_ref::<Dict>() {
+            map.values().rev().take(*budget).cloned().collect()
+        } else if let Some(map) = value.downcast_object_ref::<MutDict>() {
+            map.read().values().rev().take(*budget).cloned().collect()
+        } else if value.is_tuple() {
+            items(value).unwrap_or_default()
+        } else {
+            return true;
+        };
+        *budget = budget.saturating_sub(inner.len());
+        inner.iter().all(|inner| walk(inner, depth + 1, budget))
+    }
+    if walk(value, 0, &mut 1000) { Ok(()) } else { Err(too_deep()) }
+}
+
 /// Lists and dicts of scalars, lists and dicts all the way down: nothing to convert, nothing hidden.
-fn is_plain(value: &Value) -> bool {
+fn is_plain(value: &Value, depth: usize) -> bool {
     match view(value) {
         View::None | View::Bool(_) | View::Int(_) | View::Float(_) | View::Str(_) | View::Bytes(_) => true,
-        View::Seq(_) => {
-            value.downcast_object_ref::<Vec<Value>>().is_some_and(|items| items.iter().all(is_plain))
-        }
-        View::Map(_) => value
-            .downcast_object_ref::<Dict>()
-            .is_some_and(|map| map.iter().all(|(key, value)| is_plain(key) && is_plain(value))),
+        _ if depth > DEEPEST => false,
+        View::Seq(_) => value
+            .downcast_object_ref::<Vec<Value>>()
+            .is_some_and(|items| items.iter().all(|item| is_plain(item, depth + 1))),
+        View::Map(_) => value.downcast_object_ref::<Dict>().is_some_and(|map| {
+            map.iter().all(|(key, value)| is_plain(key, depth + 1) && is_plain(value, depth + 1))
+        }),
         _ => false,
     }
 }

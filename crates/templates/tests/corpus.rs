@@ -6,8 +6,8 @@
 //! listed in `DIFFERENT`, each with its reason.
 
 use provision_templates::{
-    ErrorKind, FileOptions, Kwargs, Lookups, PathQuery, RenderOptions, Scope, TemplateError, TemplateSource,
-    Templater, Value, from_json, is_omit, to_json, unknown_lookup,
+    ErrorKind, FileOptions, Kwargs, Lookups, Members, PathQuery, RenderOptions, Scope, TemplateError,
+    TemplateSource, Templater, Value, from_json, is_omit, lazy_dict, lazy_list, to_json, unknown_lookup,
 };
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
@@ -45,27 +45,40 @@ impl std::fmt::Debug for Vars {
 
 impl Vars {
     fn value(&self, json: &Json) -> Result<Value, TemplateError> {
+        let me = self.me.get().and_then(Weak::upgrade).unwrap();
+        let members = || JsonMembers(json.clone(), me.clone());
         Ok(match json {
             Json::String(text) => {
-                let me: Arc<dyn Scope> = self
-                    .me
-                    .get()
-                    .and_then(Weak::upgrade)
-                    .ok_or_else(|| TemplateError::runtime("the scope is gone"))?;
-                self.templater.render_str(text, &me, &RenderOptions::default())?
+                let scope: Arc<dyn Scope> = me;
+                let options = RenderOptions { lazy: true, ..RenderOptions::default() };
+                self.templater.render_str(text, &scope, &options)?
             }
-            Json::Array(items) => Value::from(items.iter().map(|item| self.lazy(item)).collect::<Vec<_>>()),
-            Json::Object(map) => Value::from(
-                map.iter()
-                    .map(|(k, v)| (Value::from(k.as_str()), self.lazy(v)))
-                    .collect::<provision_templates::Dict>(),
-            ),
+            Json::Array(_) => lazy_list(members()),
+            Json::Object(_) => lazy_dict(members()),
             other => from_json(other.clone()),
         })
     }
+}
 
-    fn lazy(&self, json: &Json) -> Value {
-        self.value(json).unwrap_or_else(provision_templates::error_value)
+#[derive(Debug)]
+struct JsonMembers(Json, Arc<Vars>);
+
+impl Members for JsonMembers {
+    fn len(&self) -> usize {
+        self.0.as_array().map_or_else(|| self.0.as_object().unwrap().len(), Vec::len)
+    }
+    fn key(&self, index: usize) -> Value {
+        Value::from(&**self.0.as_object().unwrap().keys().nth(index).unwrap())
+    }
+    fn find(&self, key: &Value) -> Option<usize> {
+        self.0.as_object().unwrap().keys().position(|known| Some(&**known) == key.as_str())
+    }
+    fn make(&self, index: usize) -> Result<Value, TemplateError> {
+        let member = match &self.0 {
+            Json::Array(items) => &items[index],
+            other => other.as_object().unwrap().values().nth(index).unwrap(),
+        };
+        self.1.value(member)
     }
 }
 

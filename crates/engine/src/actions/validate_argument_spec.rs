@@ -2,7 +2,7 @@
 
 use crate::host_task::{Attempt, Reply};
 use crate::render;
-use provision_templates::{Scope, to_json};
+use provision_templates::{Scope, finalize, to_json};
 use serde_json::{Map, Value, json};
 
 /// Option types of Ansible's argument specs.
@@ -25,14 +25,16 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     for (name, option) in &options {
         let value = match given.and_then(|map| map.get(name)) {
             Some(value) => Some(value.clone()),
-            None => match attempt.scope.get(name) {
-                Ok(value) => value.filter(|v| !provision_templates::is_omit(v)).map(|v| to_json(&v)),
-                Err(error) if error.is_undefined() => None,
-                Err(error) => {
-                    errors.push(format!("{name}: {}", error.message));
-                    continue;
+            None => {
+                match attempt.scope.get(name).and_then(|value| value.as_ref().map(finalize).transpose()) {
+                    Ok(value) => value.filter(|v| !provision_templates::is_omit(v)).map(|v| to_json(&v)),
+                    Err(error) if error.is_undefined() => None,
+                    Err(error) => {
+                        errors.push(format!("{name}: {}", error.message));
+                        continue;
+                    }
                 }
-            },
+            }
         };
         check(name, option, value.as_ref(), &mut errors);
     }

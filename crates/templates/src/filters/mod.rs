@@ -26,6 +26,8 @@ pub(crate) struct Filter {
     pub(crate) call: Call,
     /// Looks at missing and unknown values itself instead of failing on them.
     pub(crate) lazy: bool,
+    /// Passes members on without looking at them: missing ones fail only where they are used.
+    pub(crate) shallow: bool,
 }
 
 /// A group's table.
@@ -33,6 +35,30 @@ pub(crate) type Table = &'static [(&'static str, Call)];
 
 /// Filters that take missing values as they are.
 const LAZY: [&str; 4] = ["default", "d", "mandatory", "type_debug"];
+
+/// Filters that pass members on.
+const SHALLOW: [&str; 20] = [
+    "list",
+    "length",
+    "count",
+    "first",
+    "last",
+    "map",
+    "select",
+    "reject",
+    "selectattr",
+    "rejectattr",
+    "batch",
+    "slice",
+    "reverse",
+    "ternary",
+    "extract",
+    "default",
+    "d",
+    "mandatory",
+    "type_debug",
+    "attr",
+];
 
 static ALL: LazyLock<HashMap<&'static str, Filter>> = LazyLock::new(|| {
     [
@@ -48,7 +74,9 @@ static ALL: LazyLock<HashMap<&'static str, Filter>> = LazyLock::new(|| {
     ]
     .into_iter()
     .flatten()
-    .map(|(name, call)| (*name, Filter { call: *call, lazy: LAZY.contains(name) }))
+    .map(|(name, call)| {
+        (*name, Filter { call: *call, lazy: LAZY.contains(name), shallow: SHALLOW.contains(name) })
+    })
     .collect()
 });
 
