@@ -17,7 +17,9 @@ mod format;
 mod functions;
 mod header;
 mod ir;
+mod jmespath;
 mod lazy;
+mod mersenne;
 mod methods;
 mod names;
 mod ops;
@@ -34,6 +36,7 @@ mod value;
 mod version;
 
 pub use error::{ErrorKind, ErrorParts, TemplateError};
+pub use filters::password::{Hashing, hash_password};
 pub use functions::unknown_lookup;
 pub use lazy::{Members, lazy_dict, lazy_list};
 pub use minijinja::Value;

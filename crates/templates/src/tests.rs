@@ -2,6 +2,7 @@
 
 use crate::args::{Args, Param};
 use crate::eval::Eval;
+use crate::filters::ip;
 use crate::ops::{self, Result};
 use crate::scope::PathQuery;
 use crate::text::to_str;
@@ -141,9 +142,46 @@ const TABLE: &[(&str, Call)] = &[
     }),
 ];
 
+/// Tests of `ansible.utils` about addresses.
+const ADDRESSES: &[(&str, Call)] = &[
+    ("ansible.utils.ip", |_, value, _| Ok(strict(value).is_some())),
+    ("ansible.utils.ip_address", |_, value, _| Ok(strict(value).is_some_and(|net| !net.explicit))),
+    ("ansible.utils.ipv4", |_, value, _| Ok(strict(value).is_some_and(|net| !net.v6))),
+    ("ansible.utils.ipv4_address", |_, value, _| {
+        Ok(strict(value).is_some_and(|net| !net.v6 && !net.explicit))
+    }),
+    ("ansible.utils.ipv6", |_, value, _| Ok(strict(value).is_some_and(|net| net.v6))),
+    (
+        "ansible.utils.ipv6_address",
+        |_, value, _| Ok(strict(value).is_some_and(|net| net.v6 && !net.explicit)),
+    ),
+    ("ansible.utils.loopback", |_, value, _| Ok(strict(value).is_some_and(|net| net.is_loopback()))),
+    ("ansible.utils.multicast", |_, value, _| Ok(strict(value).is_some_and(|net| net.is_multicast()))),
+    ("ansible.utils.private", |_, value, _| Ok(strict(value).is_some_and(|net| net.is_private()))),
+    ("ansible.utils.public", |_, value, _| Ok(strict(value).is_some_and(|net| net.is_public()))),
+    ("ansible.utils.mac", |_, value, _| Ok(ip::mac_digits(&to_str(value)).is_some())),
+    ("ansible.utils.in_network", |_, value, args| within(value, &one(args, "in_network")?)),
+    ("ansible.utils.subnet_of", |_, value, args| within(value, &one(args, "subnet_of")?)),
+    ("ansible.utils.supernet_of", |_, value, args| within(&one(args, "supernet_of")?, value)),
+    ("ansible.utils.in_any_network", |_, value, args| {
+        let networks = ops::iterate(&one(args, "in_any_network")?)?;
+        Ok(networks.iter().any(|network| within(value, network).unwrap_or(false)))
+    }),
+];
+
+/// An address, or a network without an address in it.
+fn strict(value: &Value) -> Option<ip::Net> {
+    ip::Net::parse(&to_str(value)).filter(|net| !net.explicit || net.addr == net.network())
+}
+
+fn within(value: &Value, network: &Value) -> Result<bool> {
+    Ok(strict(value).zip(strict(network)).is_some_and(|(net, network)| network.contains(&net)))
+}
+
 static ALL: LazyLock<HashMap<&'static str, Test>> = LazyLock::new(|| {
     TABLE
         .iter()
+        .chain(ADDRESSES)
         .map(|(name, call)| (*name, Test { call: *call, lazy: matches!(*name, "defined" | "undefined") }))
         .collect()
 });

@@ -72,7 +72,7 @@ fn parts(version: &str) -> Vec<Part> {
     out
 }
 
-fn loose(left: &str, right: &str) -> Result<Ordering> {
+pub(crate) fn loose(left: &str, right: &str) -> Result<Ordering> {
     let (a, b) = (parts(left), parts(right));
     for (a, b) in a.iter().zip(&b) {
         let order = match (a, b) {

@@ -45,7 +45,7 @@ impl std::fmt::Debug for Vars {
 
 impl Vars {
     fn value(&self, json: &Json) -> Result<Value, TemplateError> {
-        let me = self.me.get().and_then(Weak::upgrade).unwrap();
+        let me = self.me.get().and_then(Weak::upgrade).expect("the corpus is as it was recorded");
         let members = || JsonMembers(json.clone(), me.clone());
         Ok(match json {
             Json::String(text) => {
@@ -65,18 +65,37 @@ struct JsonMembers(Json, Arc<Vars>);
 
 impl Members for JsonMembers {
     fn len(&self) -> usize {
-        self.0.as_array().map_or_else(|| self.0.as_object().unwrap().len(), Vec::len)
+        self.0
+            .as_array()
+            .map_or_else(|| self.0.as_object().expect("the corpus is as it was recorded").len(), Vec::len)
     }
     fn key(&self, index: usize) -> Value {
-        Value::from(&**self.0.as_object().unwrap().keys().nth(index).unwrap())
+        Value::from(
+            &**self
+                .0
+                .as_object()
+                .expect("the corpus is as it was recorded")
+                .keys()
+                .nth(index)
+                .expect("the corpus is as it was recorded"),
+        )
     }
     fn find(&self, key: &Value) -> Option<usize> {
-        self.0.as_object().unwrap().keys().position(|known| Some(&**known) == key.as_str())
+        self.0
+            .as_object()
+            .expect("the corpus is as it was recorded")
+            .keys()
+            .position(|known| Some(&**known) == key.as_str())
     }
     fn make(&self, index: usize) -> Result<Value, TemplateError> {
         let member = match &self.0 {
             Json::Array(items) => &items[index],
-            other => other.as_object().unwrap().values().nth(index).unwrap(),
+            other => other
+                .as_object()
+                .expect("the corpus is as it was recorded")
+                .values()
+                .nth(index)
+                .expect("the corpus is as it was recorded"),
         };
         self.1.value(member)
     }

@@ -91,9 +91,7 @@ fn combine(_: &mut Eval<'_>, value: Value, mut args: Args) -> Result {
     if let Some((name, _)) = args.named.first() {
         return Err(TemplateError::runtime(format!("'{name}' is not a valid keyword argument of combine")));
     }
-    if !["replace", "keep", "append", "prepend", "append_rp", "prepend_rp"].contains(&&*list_merge) {
-        return Err(TemplateError::runtime(format!("combine: '{list_merge}' is not a valid list_merge")));
-    }
+    check_list_merge("combine", &list_merge)?;
     let mut sources = Vec::new();
     for source in std::iter::once(&value).chain(&args.pos) {
         flatten_dicts(source, &mut sources)?;
@@ -103,6 +101,13 @@ fn combine(_: &mut Eval<'_>, value: Value, mut args: Args) -> Result {
         merged = merge(merged, source, recursive, &list_merge);
     }
     Ok(dict(merged))
+}
+
+pub(super) fn check_list_merge(what: &str, list_merge: &str) -> Result<()> {
+    if ["replace", "keep", "append", "prepend", "append_rp", "prepend_rp"].contains(&list_merge) {
+        return Ok(());
+    }
+    Err(TemplateError::runtime(format!("{what}: '{list_merge}' is not a valid list_merge")))
 }
 
 fn flatten_dicts(value: &Value, out: &mut Vec<Dict>) -> Result<()> {
@@ -124,7 +129,7 @@ fn flatten_dicts(value: &Value, out: &mut Vec<Dict>) -> Result<()> {
     Ok(())
 }
 
-fn merge(mut low: Dict, high: Dict, recursive: bool, list_merge: &str) -> Dict {
+pub(super) fn merge(mut low: Dict, high: Dict, recursive: bool, list_merge: &str) -> Dict {
     for (key, value) in high {
         let Some(known) = low.get(&key) else {
             low.insert(key, value);

@@ -28,14 +28,6 @@ pub(super) const TABLE: Table = &[
         Ok(Value::from(engine.encode(bytes)))
     }),
     ("b64decode", b64decode),
-    ("hash", |_, value, args| {
-        let [kind] = args.bind("hash", ["hashtype"])?;
-        hash(&value, &kind.text("sha1")?)
-    }),
-    ("checksum", |_, value, _| hash(&value, "sha1")),
-    ("sha1", |_, value, _| hash(&value, "sha1")),
-    ("md5", |_, value, _| hash(&value, "md5")),
-    ("password_hash", password_hash),
     ("urlencode", urlencode),
     ("urldecode", |_, value, _| Ok(Value::from(percent_decode(&to_str(&value).replace('+', " "))))),
     ("urlsplit", urlsplit),
@@ -262,89 +254,6 @@ fn b64decode(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
         }
         _ => Err(TemplateError::runtime(format!("the encoding '{encoding}' is not supported"))),
     }
-}
-
-fn hash(value: &Value, kind: &str) -> Result {
-    let bytes = match view(value) {
-        View::Bytes(bytes) => bytes.to_vec(),
-        _ => to_str(value).into_bytes(),
-    };
-    Ok(Value::from(match kind {
-        "md5" => hex::encode(md5::Md5::digest(&bytes)),
-        "sha1" => hex::encode(sha1::Sha1::digest(&bytes)),
-        "sha224" => hex::encode(sha2::Sha224::digest(&bytes)),
-        "sha256" => hex::encode(sha2::Sha256::digest(&bytes)),
-        "sha384" => hex::encode(sha2::Sha384::digest(&bytes)),
-        "sha512" => hex::encode(sha2::Sha512::digest(&bytes)),
-        other => return Err(TemplateError::runtime(format!("the hash type '{other}' is not supported"))),
-    }))
-}
-
-fn password_hash(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
-    let [kind, salt, size, rounds, ident] =
-        args.bind("password_hash", ["hashtype", "salt", "salt_size", "rounds", "ident"])?;
-    let kind = kind.text("sha512")?;
-    let (tag, default_rounds) = match &*kind {
-        "sha512" | "sha512_crypt" => ("6", 656_000),
-        "sha256" | "sha256_crypt" => ("5", 535_000),
-        other => {
-            return Err(TemplateError::runtime(format!(
-                "password_hash: the hash type '{other}' is not supported, use sha512 or sha256"
-            )));
-        }
-    };
-    if ident.given().is_some() {
-        return Err(TemplateError::runtime("password_hash: 'ident' is only for bcrypt"));
-    }
-    let salt = match salt.given() {
-        Some(salt) => to_str(salt),
-        None => super::random::salt(usize::try_from(size.int(16)?.clamp(1, 16)).unwrap_or(16))?,
-    };
-    if salt.len() > 16 || !salt.chars().all(|c| c.is_ascii_alphanumeric() || "./".contains(c)) {
-        return Err(TemplateError::runtime(
-            "password_hash: the salt must be at most 16 of the characters a-z, A-Z, 0-9, '.' and '/'",
-        ));
-    }
-    let rounds = u32::try_from(rounds.int(default_rounds)?).unwrap_or(0);
-    let params = sha_crypt::Params::new(rounds)
-        .map_err(|_| TemplateError::runtime("password_hash: rounds must be between 1000 and 999999999"))?;
-    let password = to_str(&value);
-    let hash = if tag == "6" {
-        let digest = sha_crypt::sha512_crypt(password.as_bytes(), salt.as_bytes(), params);
-        crypt64(&shuffled(&digest, [0, 21, 42], |[a, b, c]| [b, c, a]))
-    } else {
-        let digest = sha_crypt::sha256_crypt(password.as_bytes(), salt.as_bytes(), params);
-        crypt64(&shuffled(&digest, [0, 10, 20], |[a, b, c]| [c, a, b]))
-    };
-    // the usual 5000 rounds go without saying
-    let rounds = if rounds == 5000 { String::new() } else { format!("rounds={rounds}$") };
-    Ok(Value::from(format!("${tag}${rounds}{salt}${hash}")))
-}
-
-/// The order in which crypt(3) writes a digest: triples that step on and turn, then what is left.
-fn shuffled(digest: &[u8], first: [usize; 3], turn: fn([usize; 3]) -> [usize; 3]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(digest.len());
-    let mut triple = first;
-    for _ in 0..digest.len() / 3 {
-        out.extend(triple.iter().rev().map(|at| digest[*at]));
-        triple = turn(triple).map(|at| at + 1);
-    }
-    out.extend(&digest[digest.len() / 3 * 3..]);
-    out
-}
-
-/// crypt(3)'s base64: least significant bits first.
-fn crypt64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut bits = chunk.iter().rev().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
-        for _ in 0..=chunk.len() {
-            out.push(char::from(ALPHABET[(bits & 63) as usize]));
-            bits >>= 6;
-        }
-    }
-    out
 }
 
 /// Everything but letters, digits, `_.-~` and `/` as `%XX`.

@@ -385,12 +385,12 @@ fn other(args: Args, what: &str) -> Result<Vec<Value>> {
     iterate(&second.required(what, "b")?)
 }
 
-fn has(all: &[Value], item: &Value) -> bool {
+pub(super) fn has(all: &[Value], item: &Value) -> bool {
     all.iter().any(|known| ops::equal(known, item))
 }
 
 /// Without repetitions, in order. Texts go through a set: large lists of names are common.
-fn dedup(all: Vec<Value>) -> Vec<Value> {
+pub(super) fn dedup(all: Vec<Value>) -> Vec<Value> {
     let mut texts = std::collections::HashSet::new();
     let mut others: Vec<Value> = Vec::new();
     let mut out = Vec::new();

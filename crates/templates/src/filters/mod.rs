@@ -1,4 +1,5 @@
-//! The filters, grouped by what they work on. Each group is one visible table.
+//! The filters, grouped by what they work on. Each group is one visible table. Those of collections have their full
+//! names.
 
 use crate::args::Args;
 use crate::eval::Eval;
@@ -8,13 +9,16 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 mod basic;
+mod collections;
 pub(crate) mod dicts;
 mod encode;
 pub(crate) mod lists;
 mod numbers;
+pub(crate) mod password;
 mod paths;
 pub(crate) mod random;
 mod strings;
+mod web;
 mod yaml;
 
 /// What a filter is called as.
@@ -37,7 +41,8 @@ pub(crate) type Table = &'static [(&'static str, Call)];
 const LAZY: [&str; 4] = ["default", "d", "mandatory", "type_debug"];
 
 /// Filters that pass members on.
-const SHALLOW: [&str; 20] = [
+const SHALLOW: [&str; 21] = [
+    "community.general.json_query",
     "list",
     "length",
     "count",
@@ -71,6 +76,12 @@ static ALL: LazyLock<HashMap<&'static str, Filter>> = LazyLock::new(|| {
         numbers::TABLE,
         paths::TABLE,
         random::TABLE,
+        password::TABLE,
+        web::TABLE,
+        collections::general::TABLE,
+        collections::ip::TABLE,
+        collections::keys::TABLE,
+        collections::paths::TABLE,
     ]
     .into_iter()
     .flatten()
@@ -87,3 +98,5 @@ pub(crate) fn find(name: &str) -> Option<Filter> {
 pub(crate) fn names() -> Vec<&'static str> {
     ALL.keys().copied().collect()
 }
+
+pub(crate) use collections::ip;

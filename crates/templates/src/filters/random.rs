@@ -4,6 +4,7 @@ use super::Table;
 use crate::args::{Args, Param, int_arg};
 use crate::error::TemplateError;
 use crate::eval::Eval;
+use crate::mersenne::Mersenne;
 use crate::ops::{Result, iterate};
 use crate::value::{View, list, view};
 use minijinja::Value;
@@ -26,27 +27,19 @@ pub(crate) fn salt(len: usize) -> Result<String> {
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 64)])).collect())
 }
 
-/// Random numbers: the same ones for the same seed (other ones than Python's).
-struct Source(Option<u64>);
+/// Random numbers: those of Python's generator for a seed.
+struct Source(Option<Mersenne>);
 
 impl Source {
     fn new(seed: &Option<Value>) -> Self {
-        Self(seed.given().map(|seed| {
-            crate::text::to_str(seed).bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-            })
-        }))
+        Self(seed.given().map(Mersenne::new))
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        let Some(state) = &mut self.0 else { return below(limit) };
-        // splitmix64
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        usize::try_from(mixed % (limit.max(1) as u64)).unwrap_or(0)
+        match &mut self.0 {
+            Some(source) => usize::try_from(source.below(limit as u64)).unwrap_or(0),
+            None => below(limit),
+        }
     }
 }
 
