@@ -20,17 +20,19 @@ fn first(scope: &TaskScope, names: &[&str]) -> Result<Option<String>, RenderErro
                 return Ok(Some(render::plain(&to_json(&value))));
             }
             Ok(_) => {}
-            Err(error) => return Err(RenderError { error, span: provision_source::Span::NONE }),
+            Err(error) => return Err(RenderError::spanned(error, provision_source::Span::NONE)),
         }
     }
     Ok(None)
 }
 
-fn keyword(node: Option<&Node>, scope: &Arc<TaskScope>) -> Result<Option<String>, RenderError> {
+fn keyword(name: &str, node: Option<&Node>, scope: &Arc<TaskScope>) -> Result<Option<String>, RenderError> {
     let dynamic: Arc<dyn Scope> = scope.clone();
     match node {
         Some(node) if !node.is_null() => {
-            Ok(Some(render::text(node, &dynamic, scope.templater())?).filter(|t| !t.is_empty()))
+            let text = render::text(node, &dynamic, scope.templater())
+                .map_err(|error| error.within(format!("Error processing keyword '{name}'"), node.span))?;
+            Ok(Some(text).filter(|t| !t.is_empty()))
         }
         _ => Ok(None),
     }
@@ -50,7 +52,7 @@ pub fn target(
     let settings = &engine.settings;
     let connection = match first(scope, &["ansible_connection"])? {
         Some(name) => Some(name),
-        None => keyword(common.and_then(|c| c.connection.as_ref()), scope)?,
+        None => keyword("connection", common.and_then(|c| c.connection.as_ref()), scope)?,
     };
     let connection = connection.or_else(|| settings.connection.clone()).unwrap_or_else(|| "ssh".to_owned());
     let connection = match connection.as_str() {
@@ -60,12 +62,12 @@ pub fn target(
     };
     let user = match first(scope, &["ansible_ssh_user", "ansible_user"])? {
         Some(user) => Some(user),
-        None => keyword(common.and_then(|c| c.remote_user.as_ref()), scope)?
+        None => keyword("remote_user", common.and_then(|c| c.remote_user.as_ref()), scope)?
             .or_else(|| settings.remote_user.clone()),
     };
     let port = match first(scope, &["ansible_ssh_port", "ansible_port"])? {
         Some(port) => Some(port),
-        None => keyword(common.and_then(|c| c.port.as_ref()), scope)?,
+        None => keyword("port", common.and_then(|c| c.port.as_ref()), scope)?,
     };
     let mut words = settings.ssh_args.clone();
     for name in ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"] {
@@ -91,9 +93,10 @@ pub fn target(
         connection,
         address: first(scope, &["ansible_ssh_host", "ansible_host"])?.unwrap_or_else(|| host.to_owned()),
         port: match port {
-            Some(text) => Some(text.parse().map_err(|_| RenderError {
-                error: provision_templates::TemplateError::runtime(format!("`{text}` is no port number")),
-                span: provision_source::Span::NONE,
+            Some(text) => Some(text.parse().map_err(|_| {
+                let text = format!("`{text}` is no port number");
+                let error = provision_templates::TemplateError::runtime(text);
+                RenderError::spanned(error, provision_source::Span::NONE)
             })?),
             None => None,
         },
@@ -125,7 +128,8 @@ pub fn identity(
         None => match common.and_then(|c| c.r#become.as_ref()) {
             Some(node) => {
                 let dynamic: Arc<dyn Scope> = scope.clone();
-                render::boolean(node, &dynamic, scope.templater())?
+                render::boolean(node, &dynamic, scope.templater())
+                    .map_err(|error| error.within("Error processing keyword 'become'", node.span))?
             }
             None => settings.r#become,
         },
@@ -139,7 +143,10 @@ pub fn identity(
      -> Result<Option<String>, RenderError> {
         match first(scope, names)? {
             Some(text) => Ok(Some(text)),
-            None => Ok(keyword(node, scope)?.or(fallback)),
+            None => {
+                let name = names.last().map_or("", |name| name.trim_start_matches("ansible_"));
+                Ok(keyword(name, node, scope)?.or(fallback))
+            }
         }
     };
     let method = pick(

@@ -77,6 +77,10 @@ pub enum Event {
         hosts: Vec<Arc<str>>,
         item: Option<String>,
     },
+    /// Something to be read at once: what `pause` waits for.
+    Say {
+        text: String,
+    },
     /// Nobody is left to go on with.
     NoMoreHosts,
     Warning {
@@ -164,6 +168,25 @@ pub struct Done {
     pub diff: Vec<Diff>,
     pub seconds: f64,
     pub rescued: bool,
+    /// Why it failed, from the task inwards; empty if it did not, and of a loop whose items have said it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
+}
+
+/// One level of why something failed: what was being done, or what was wrong, and where that stands. Redacted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    pub message: String,
+    /// "file:line:column", a template's "file:line", or "<unknown>".
+    pub place: String,
+    /// The numbered lines of the file up to that place, and a mark below its column; empty if there is no such file.
+    pub excerpt: String,
+    /// What to do, in Ansible's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// What to do, in ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// One change, to be shown as a unified diff; attributes are JSON text. A header is empty where there was or will be nothing.

@@ -75,7 +75,7 @@ fn fail(engine: &Arc<Engine>, id: u64, hosts: &[Arc<Host>], text: &str) {
         state.stats.failed += 1;
         drop(state);
         let mut result = Map::new();
-        result.insert("msg".into(), text.into());
+        result.insert("reason".into(), text.into());
         engine.emit(&Event::Host(Box::new(crate::event::Done {
             task: id,
             host: host.name.clone(),
@@ -87,6 +87,7 @@ fn fail(engine: &Arc<Engine>, id: u64, hosts: &[Arc<Host>], text: &str) {
             diff: Vec::new(),
             seconds: 0.0,
             rescued: false,
+            causes: Vec::new(),
         })));
     }
 }

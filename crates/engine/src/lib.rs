@@ -6,6 +6,7 @@ mod connect;
 mod contents;
 pub mod event;
 pub mod facts;
+mod failure;
 pub mod host_task;
 mod includes;
 pub mod lookups;

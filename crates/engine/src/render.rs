@@ -9,11 +9,28 @@ use std::sync::Arc;
 pub struct RenderError {
     pub error: TemplateError,
     pub span: Span,
+    /// What was being done, from the outside in.
+    pub outer: Vec<(String, Span)>,
+    /// Nothing of the task was begun: its failure is not called one.
+    pub bare: bool,
+    /// What to do, in Ansible's words.
+    pub help: Option<&'static str>,
 }
 
 impl RenderError {
     pub fn at(error: TemplateError, node: &Node) -> Self {
-        Self { error, span: node.span }
+        Self::spanned(error, node.span)
+    }
+
+    pub fn spanned(error: TemplateError, span: Span) -> Self {
+        Self { error, span, outer: Vec::new(), bare: false, help: None }
+    }
+
+    /// The same, while doing what `text` says.
+    #[must_use]
+    pub fn within(mut self, text: impl Into<String>, span: Span) -> Self {
+        self.outer.insert(0, (text.into(), span));
+        self
     }
 }
 

@@ -165,6 +165,6 @@ pub enum LinkError {
     #[error("{0}")]
     Failed(String),
     /// `timeout:` was over; the call was cancelled.
-    #[error("{0}")]
-    TimedOut(String),
+    #[error("Timed out after {0} second(s).")]
+    TimedOut(u64),
 }

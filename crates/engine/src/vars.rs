@@ -136,9 +136,11 @@ impl Names {
                     if let Some(node) = vars.get(name) {
                         let Some(me) = self.me.upgrade() else { return Ok(None) };
                         let scope: Arc<dyn Scope> = me;
-                        return render::variable(node, &scope, &self.templater)
-                            .map(Some)
-                            .map_err(|e| e.error);
+                        return render::variable(node, &scope, &self.templater).map(Some).map_err(|e| {
+                            let mut error = e.error;
+                            error.origin.get_or_insert(e.span);
+                            error
+                        });
                     }
                 }
                 Layer::Values(values) => {

@@ -4,7 +4,9 @@
 
 use crate::diff::unified;
 use crate::text::{Colour, dumps, paint, python_str, width};
-use provision_engine::event::{AsyncState, Done, Event, HostStats, Outcome, Reporter, TaskInfo, TaskKind};
+use provision_engine::event::{
+    AsyncState, Cause, Done, Event, HostStats, Outcome, Reporter, TaskInfo, TaskKind,
+};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -133,11 +135,16 @@ impl Ansible {
         }
     }
 
-    /// Where in the playbook a failure comes from; once for all hosts that fail alike.
+    /// Why it failed, with what of the playbook that is; once for all hosts that fail alike.
     fn error(&mut self, done: &Done) {
-        let Some(task) = self.tasks.get(&done.task).filter(|task| !task.place.is_empty()) else { return };
-        let text = failure(task, done);
-        let text = format!("[ERROR]: {text}\nOrigin: {}\n", task.place);
+        if done.causes.is_empty() {
+            return;
+        }
+        let blocks: Vec<String> = done.causes.iter().map(block).collect();
+        let text = match blocks.as_slice() {
+            [one] => format!("[ERROR]: {one}"),
+            _ => format!("[ERROR]: {}\n\n{}", failure(done), blocks.join("\n<<< caused by >>>\n\n")),
+        };
         if self.said.insert(text.clone()) {
             self.say(&text, Colour::Error);
         }
@@ -251,10 +258,18 @@ impl Reporter for Ansible {
             Event::NoHosts { .. } => self.say("skipping: no hosts matched", Colour::Skip),
             Event::TaskStart { task, .. } => {
                 self.tasks.insert(task.id, task.clone());
-                if !task.free && (task.kind != TaskKind::Silent || is_include(task)) {
+                // `meta` is headed for each host.
+                let headed = task.kind != TaskKind::Silent || is_include(task);
+                if !task.free && headed && action(task) != "meta" {
                     self.task(task);
                 }
             }
+            Event::HostStart { task, .. } => {
+                if let Some(task) = self.tasks.get(task).filter(|task| action(task) == "meta").cloned() {
+                    self.task(&task);
+                }
+            }
+            Event::Say { text } => self.put(&format!("{text}\n")),
             Event::Retry { task, host, attempts_left, .. } => {
                 let name = self.tasks.get(task).map(|task| task.name.trim().to_owned()).unwrap_or_default();
                 self.say(
@@ -294,7 +309,7 @@ impl Reporter for Ansible {
                 }
             }
             // Ansible says nothing of these; output comes with the result.
-            Event::RunStart { .. } | Event::HostStart { .. } | Event::Output { .. } => {}
+            Event::RunStart { .. } | Event::Output { .. } => {}
         }
         if self.out.as_mut().is_some_and(|out| out.flush().is_err()) {
             self.out = None;
@@ -302,20 +317,25 @@ impl Reporter for Ansible {
     }
 }
 
-/// What a failure's error says.
-pub(crate) fn failure(task: &TaskInfo, done: &Done) -> String {
-    let kind = if unreachable(done) {
-        ""
-    } else if matches!(action(task), "fail" | "assert" | "debug") {
-        "Action failed: "
-    } else {
-        "Module failed: "
+/// What a failure's error says: its causes in one line.
+pub(crate) fn failure(done: &Done) -> String {
+    let (last, outer) = match done.causes.as_slice() {
+        [] => return "Task failed.".to_owned(),
+        [outer @ .., last] => (last, outer),
     };
-    match done.result.get("msg").and_then(Value::as_str) {
-        Some(msg) if msg.starts_with("Task failed") => msg.to_owned(),
-        Some(msg) => format!("Task failed: {kind}{msg}"),
-        None => "Task failed.".to_owned(),
+    let outer = outer.iter().map(|cause| cause.message.trim_end_matches('.'));
+    outer.chain([last.message.as_str()]).collect::<Vec<_>>().join(": ")
+}
+
+/// A cause, its place and the lines there, each line ended.
+fn block(cause: &Cause) -> String {
+    let mut text = format!("{}\nOrigin: {}\n", cause.message, cause.place);
+    for part in [Some(cause.excerpt.as_str()), cause.help.as_deref()].into_iter().flatten() {
+        if !part.is_empty() {
+            text.push_str(&format!("\n{}\n", part.trim_end_matches('\n')));
+        }
     }
+    text
 }
 
 /// The action's short name.

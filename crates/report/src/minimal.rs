@@ -76,7 +76,7 @@ impl Minimal {
             }
         } else if let Some(task) = task {
             let place = self.origin.clone().unwrap_or_else(|| task.place.clone());
-            let text = format!("[ERROR]: {}\nOrigin: {place}\n", failure(&task, done));
+            let text = format!("[ERROR]: {}\nOrigin: {place}\n", failure(done));
             if self.said.insert(text.clone()) {
                 self.say(&text, Colour::Error);
             }

@@ -239,6 +239,7 @@ impl Reporter for Terminal {
                 self.line(&text, Colour::Dim);
             }
             Event::Included { .. } => {}
+            Event::Say { text } => self.line(&clean(text), Colour::Dim),
             Event::NoMoreHosts => {
                 self.close_all();
                 self.line("✗ no hosts left", Colour::Error);

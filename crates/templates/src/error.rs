@@ -1,5 +1,6 @@
 //! What can go wrong in a template.
 
+use provision_source::Span;
 use std::fmt;
 use std::ops::{Deref, DerefMut, Range};
 
@@ -52,12 +53,21 @@ pub struct ErrorParts {
     pub template: Option<String>,
     /// Bytes within the text given.
     pub range: Option<Range<usize>>,
+    /// Where the variable stands that could not be templated, when that is what failed.
+    pub origin: Option<Span>,
 }
 
 impl TemplateError {
     /// An error without a place; [`TemplateError::at`] adds it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(ErrorParts { kind, message: message.into(), line: None, template: None, range: None }))
+        Self(Box::new(ErrorParts {
+            kind,
+            message: message.into(),
+            line: None,
+            template: None,
+            range: None,
+            origin: None,
+        }))
     }
 
     /// A failed evaluation.

@@ -196,10 +196,7 @@ impl Agent for Link {
                 Some(limit) => match tokio::time::timeout(limit, answer).await {
                     Ok(answer) => answer,
                     Err(_) => {
-                        let seconds = limit.as_secs_f64();
-                        return Err(LinkError::TimedOut(format!(
-                            "The {seconds} second(s) timeout was reached; the task was ended"
-                        )));
+                        return Err(LinkError::TimedOut(limit.as_secs()));
                     }
                 },
             };

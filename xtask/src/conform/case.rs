@@ -46,19 +46,26 @@ pub struct Excuse {
 }
 
 impl Case {
-    /// A `conform` file has lines `key: value`:
+    /// A `conform` file, if there is one, has lines `key: value`:
     ///
-    /// - `feature: Loops` (required)
+    /// - `feature: Loops`; without it the first word of the case's name
     /// - `on: host` for a case that needs one; without it the case is local
     /// - `run: --check --diff`, once for each run; without it there is one, with the arguments in `args`, one a line
     /// - `differs: text Pausing for => reason`: a difference on purpose, by its aspect and a part of its line
     fn read(name: String, dir: PathBuf) -> Result<Case> {
         let path = dir.join("conform");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{} is needed, to say which feature it shows", path.display()))?;
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        // The first word of the case's name, unless it is said better.
+        let word = dir.file_name().unwrap_or_default().to_string_lossy();
+        let word = word.split('_').next().unwrap_or_default();
+        let feature = word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect();
         let mut case = Case {
             name,
-            feature: String::new(),
+            feature,
             stage: Stage::Local,
             runs: Vec::new(),
             differs: Vec::new(),
@@ -87,7 +94,6 @@ impl Case {
                 _ => bail!("{}: nothing is known of `{line}`", path.display()),
             }
         }
-        ensure!(!case.feature.is_empty(), "{}: which feature?", path.display());
         if case.runs.is_empty() {
             let args = fs::read_to_string(case.dir.join("args")).unwrap_or_default();
             case.runs.push(args.lines().map(str::to_owned).collect());

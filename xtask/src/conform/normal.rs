@@ -11,6 +11,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("start", "a time"),
     ("end", "a time"),
     ("delta", "a time"),
+    ("stop", "a time"),
     ("atime", "a time"),
     ("mtime", "a time"),
     ("ctime", "a time"),
@@ -26,10 +27,19 @@ pub const KEYS: &[(&str, &str)] = &[
     ("deprecations", "shown as lines of their own"),
 ];
 
+/// Keys of some actions' results that are not compared, with the reason.
+pub const KEYS_OF: &[(&str, &str, &str)] =
+    &[("copy", "src", "Ansible's temporary file on the target"), ("template", "src", "as copy")];
+
 /// Actions whose results are not compared, with the reason.
 pub const ACTIONS: &[(&str, &str)] = &[
     ("setup", "facts are of the machine: free memory, times, process numbers; cases compare single facts"),
     ("gather_facts", "as setup"),
+    (
+        "include_tasks",
+        "what is included is compared; of its own results only how many were skipped or failed",
+    ),
+    ("include_role", "as include_tasks"),
 ];
 
 /// A result as it is compared.
@@ -37,7 +47,11 @@ pub fn result(action: &str, result: &Value) -> Value {
     if ACTIONS.iter().any(|(name, _)| *name == action) {
         return Value::Null;
     }
-    cleaned(result)
+    let mut result = cleaned(result);
+    if let Some(map) = result.as_object_mut() {
+        map.retain(|key, _| !KEYS_OF.iter().any(|(of, name, _)| *of == action && name == key));
+    }
+    result
 }
 
 fn cleaned(value: &Value) -> Value {
@@ -82,14 +96,19 @@ pub fn text(stdout: &str) -> Vec<String> {
     // (host, lines) of the answers to the task so far; an `[ERROR]` belongs to the answer below it.
     let mut answers: Vec<(String, Vec<String>)> = Vec::new();
     let mut before: Vec<String> = Vec::new();
+    // Errors are said once for all hosts that fail alike, before whichever answers first.
+    let mut errors: Vec<String> = Vec::new();
     for line in stdout.lines() {
         let line = masked(line);
         if let Some(host) = answering(&line) {
             let mut text = std::mem::take(&mut before);
+            if text.first().is_some_and(|first| first.starts_with("[ERROR]")) {
+                errors.push(std::mem::take(&mut text).join("\n"));
+            }
             text.push(line);
             answers.push((host, text));
         } else if begins_part(&line) {
-            flush(&mut answers, &mut lines);
+            flush(&mut errors, &mut answers, &mut lines);
             lines.append(&mut before);
             lines.push(included(&line));
         } else if line.starts_with("[ERROR]") || line.starts_with("--- before") || !before.is_empty() {
@@ -100,12 +119,14 @@ pub fn text(stdout: &str) -> Vec<String> {
             lines.push(line);
         }
     }
-    flush(&mut answers, &mut lines);
+    flush(&mut errors, &mut answers, &mut lines);
     lines.append(&mut before);
     lines
 }
 
-fn flush(answers: &mut Vec<(String, Vec<String>)>, lines: &mut Vec<String>) {
+fn flush(errors: &mut Vec<String>, answers: &mut Vec<(String, Vec<String>)>, lines: &mut Vec<String>) {
+    errors.sort();
+    lines.extend(errors.drain(..).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
     // The blank line before the next part is the last answer's.
     let blank = answers.last_mut().and_then(|(_, text)| text.pop_if(|line| line.is_empty()));
     answers.sort_by(|a, b| a.0.cmp(&b.0));

@@ -49,7 +49,7 @@ impl Run {
                 _ => {}
             }
         }
-        run.leave_out_meta();
+        run.leave_out_what_is_no_task();
         Ok(run)
     }
 
@@ -88,7 +88,7 @@ impl Run {
                 _ => {}
             }
         }
-        run.leave_out_meta();
+        run.leave_out_what_is_no_task();
         Ok(run)
     }
 
@@ -99,9 +99,13 @@ impl Run {
         }
     }
 
-    /// `meta` is no task; what it does shows in what comes after.
-    fn leave_out_meta(&mut self) {
-        self.records.retain(|record| record.action != "meta");
+    /// `meta` is no task; what it does shows in what comes after. An include's items are told by what they include.
+    fn leave_out_what_is_no_task(&mut self) {
+        self.records.retain(|record| {
+            let include =
+                record.kind == "item" && matches!(&*record.action, "include_tasks" | "include_role");
+            record.action != "meta" && !(include && record.outcome == "ok")
+        });
     }
 }
 

@@ -53,15 +53,17 @@ class CallbackModule(CallbackBase):
     def done(self, kind, result, outcome):
         task = result._task
         found = plain(dict(result._result))
-        target = (found.get("_ansible_delegated_vars") or {}).get("ansible_host")
-        delegate = task.delegate_to
+        delegate = str(task.delegate_to) if task.delegate_to else None
+        # The end of a loop, whose items have been templated one by one.
+        if delegate and "{{" in delegate:
+            delegate = None
         self.write(
             kind,
             play=self.play,
             task=str(task.get_name()).strip(),
             action=str(task.action),
             host=result._host.get_name(),
-            delegated_to=str(delegate) if delegate and target is not None else None,
+            delegated_to=delegate if delegate != result._host.get_name() else None,
             outcome=outcome,
             item=plain(self._get_item_label(result._result)) if kind == "item" else None,
             result=found,

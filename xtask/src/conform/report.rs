@@ -128,6 +128,9 @@ fn not_compared(text: &mut String) -> Result<()> {
     for (key, reason) in normal::KEYS {
         writeln!(text, "- `{key}`: {reason}")?;
     }
+    for (action, key, reason) in normal::KEYS_OF {
+        writeln!(text, "- `{key}` of `{action}`: {reason}")?;
+    }
     for (action, reason) in normal::ACTIONS {
         writeln!(text, "- all of `{action}`: {reason}")?;
     }

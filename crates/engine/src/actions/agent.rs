@@ -6,7 +6,7 @@ use crate::host_task::{Attempt, Reply};
 use crate::transport::{AgentCall, Contents, LinkError, Output};
 use provision_system::{Mutation, Side, Stream};
 use provision_wire::Status;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Streamed output becomes events.
@@ -118,7 +118,8 @@ async fn send(
         Ok(Value::Object(map)) => map,
         _ => return Reply::fail("the agent's answer cannot be read"),
     };
-    let mut reply = Reply { failed: done.status != Status::Ok, ..Reply::ok(result) };
+    let failed = done.status != Status::Ok;
+    let mut reply = Reply { failed, by_module: failed, ..Reply::ok(result) };
     reply.skipped = reply.result.get("skipped").and_then(Value::as_bool).unwrap_or(false);
     if reply.result.remove("_unknown").is_some() {
         reply.unknown = Some(format!("the task `{}`", attempt.run.info.name));
@@ -185,10 +186,13 @@ pub fn lost(error: &LinkError) -> Reply {
     if matches!(error, LinkError::Unreachable(_) | LinkError::Lost(_)) {
         reply.failed = false;
         reply.unreachable = true;
+        reply.result.insert("msg".into(), format!("Task failed: {error}").into());
         reply.result.insert("unreachable".into(), true.into());
     }
-    if matches!(error, LinkError::TimedOut(_)) {
-        reply.result.insert("timedout".into(), true.into());
+    if let LinkError::TimedOut(seconds) = error {
+        reply.timed_out = true;
+        reply.result.insert("msg".into(), format!("Task failed: {error}").into());
+        reply.result.insert("timedout".into(), json!({ "period": seconds }));
     }
     reply
 }

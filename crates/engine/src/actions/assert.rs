@@ -57,7 +57,7 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
             Err(error) => {
                 let at = node.and_then(|n| n.as_seq()).and_then(|items| items.get(index)).or(node);
                 let span = at.map_or(attempt.run.task.span, |n| n.span);
-                return attempt.run.render_failure(&RenderError { error: error.without_place(), span });
+                return attempt.run.render_failure(&RenderError::spanned(error.without_place(), span));
             }
         }
     }

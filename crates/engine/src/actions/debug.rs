@@ -29,6 +29,7 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     if parsed.verbosity > attempt.run.engine.settings.verbosity {
         result.insert("skipped_reason".into(), "Verbosity threshold not met.".into());
         result.insert("skipped".into(), true.into());
+        result.insert("changed".into(), false.into());
         return Reply::skip(result);
     }
     result.insert("_ansible_verbose_always".into(), true.into());
@@ -60,7 +61,7 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
                             attempt.run.task.args.get("var").map_or(attempt.run.task.span, |node| node.span);
                         return attempt
                             .run
-                            .render_failure(&RenderError { error: error.without_place(), span });
+                            .render_failure(&RenderError::spanned(error.without_place(), span));
                     }
                 },
             };

@@ -1,5 +1,6 @@
 //! `pause`: waits for a time or for a person.
 
+use crate::event::Event;
 use crate::host_task::{Attempt, Reply};
 use provision_args::Args;
 use serde_json::{Map, Value, json};
@@ -26,10 +27,14 @@ pub async fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
         Err(reply) => return *reply,
     };
     let started = Instant::now();
-    let seconds = args.seconds.or(args.minutes.map(|m| m * 60.0));
+    // Never shorter than a second, as in Ansible.
+    let seconds = args.seconds.or(args.minutes.map(|m| m * 60.0)).map(|seconds| seconds.trunc().max(1.0));
     let mut input = String::new();
     match seconds {
-        Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds.max(0.0))).await,
+        Some(seconds) => {
+            attempt.run.engine.emit(&Event::Say { text: format!("Pausing for {seconds} seconds") });
+            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        }
         None => {
             let prompt =
                 args.prompt.unwrap_or_else(|| "Press enter to continue, Ctrl+C to interrupt".to_owned());

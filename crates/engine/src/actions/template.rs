@@ -108,7 +108,7 @@ pub async fn run(attempt: &Attempt<'_>, args: Map<String, Value>) -> Reply {
                 error.template = Some(name.into_owned());
             }
             let span = attempt.run.task.args.get("src").map_or(attempt.run.task.span, |n| n.span);
-            return attempt.run.render_failure(&RenderError { error, span });
+            return attempt.run.render_failure(&RenderError::spanned(error, span));
         }
     };
     let mut store = Store::default();

@@ -20,6 +20,12 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     let Value::Object(options) = spec else {
         return Reply::fail("argument_spec must be a mapping of options");
     };
+    // Of the task that is put before a role's first.
+    let role = attempt.run.task.common.role.as_ref().filter(|_| !args.contains_key("argument_spec"));
+    let context = role.map(|role| {
+        let name = attempt.run.info.name.split('\'').nth(1).unwrap_or("main");
+        json!({"type": "role", "name": role.name, "argument_spec_name": name, "path": role.path})
+    });
     let given = args.get("provided_arguments").and_then(Value::as_object);
     let mut errors = Vec::new();
     for (name, option) in &options {
@@ -42,9 +48,11 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
         let mut result = Map::new();
         result.insert("changed".into(), false.into());
         result.insert("msg".into(), "The arg spec validation passed".into());
+        result.extend(context.map(|context| ("validate_args_context".to_owned(), context)));
         return Reply::ok(result);
     }
     let mut reply = Reply::fail(format!("Validation of arguments failed:\n{}", errors.join("\n")));
+    reply.result.extend(context.map(|context| ("validate_args_context".to_owned(), context)));
     reply.result.insert("argument_errors".into(), errors.into());
     reply.result.insert("argument_spec_data".into(), Value::Object(options));
     reply.result.insert("changed".into(), false.into());

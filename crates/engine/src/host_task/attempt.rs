@@ -100,7 +100,9 @@ impl TaskRun {
     fn environment(&self, dynamic: &Arc<dyn Scope>) -> Result<BTreeMap<String, String>, RenderError> {
         let mut env = BTreeMap::new();
         for node in &self.task.common.environment {
-            match render::json(node, dynamic, &self.engine.templater)? {
+            let value = render::json(node, dynamic, &self.engine.templater)
+                .map_err(|error| error.within("Error processing keyword 'environment'", node.span))?;
+            match value {
                 Value::Object(map) => {
                     env.extend(
                         map.into_iter()
@@ -119,6 +121,13 @@ impl TaskRun {
 
     /// The arguments, templated.
     pub(super) fn arguments(&self, attempt: &Attempt<'_>) -> Result<Map<String, Value>, RenderError> {
+        self.finalized(attempt).map_err(|error| {
+            let action = &self.task.action;
+            error.within(format!("Finalization of task args for '{}' failed", action.full), action.span)
+        })
+    }
+
+    fn finalized(&self, attempt: &Attempt<'_>) -> Result<Map<String, Value>, RenderError> {
         let (task, templater) = (&self.task, &self.engine.templater);
         let mut args = Map::new();
         for node in &task.common.module_defaults {
@@ -146,7 +155,8 @@ impl TaskRun {
                 args.insert(name.to_string(), node.to_json());
                 continue;
             }
-            let value = render::node(node, &attempt.dynamic, templater)?;
+            let value =
+                render::node(node, &attempt.dynamic, templater).map_err(|e| resolving(e, name, node))?;
             if let Some(reason) = render::unknown_in(&value) {
                 return Err(RenderError::at(provision_templates::TemplateError::unknown(reason), node));
             }
@@ -162,9 +172,20 @@ impl TaskRun {
             }
         }
         if let Some(free) = &task.args.free {
-            let text = render::text(free, &attempt.dynamic, templater)?;
+            let text = render::text(free, &attempt.dynamic, templater)
+                .map_err(|e| resolving(e, "_raw_params", free))?;
             args.insert(actions::free_option(&task.action.full).to_owned(), text.into());
         }
         Ok(args)
     }
+}
+
+fn resolving(error: RenderError, option: &str, node: &Node) -> RenderError {
+    // A mapping or list begins with its first entry.
+    let first = match &node.value {
+        provision_source::Yaml::Map(map) => map.iter().next().map(|(key, _)| key.span),
+        provision_source::Yaml::Seq(items) => items.first().map(|item| item.span),
+        _ => None,
+    };
+    error.within(format!("Error while resolving value for '{option}'"), first.unwrap_or(node.span))
 }

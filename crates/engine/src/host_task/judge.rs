@@ -88,29 +88,38 @@ impl TaskRun {
         scope.with_values(extra)
     }
 
-    /// `failed_when` and `changed_when`.
-    pub(super) fn judge(&self, scope: &Arc<TaskScope>, reply: &mut Reply) -> Result<(), RenderError> {
-        if !reply.result.contains_key("changed") {
-            reply.result.insert("changed".into(), false.into());
-        }
-        let judged = |nodes: &[Node], reply: &Reply| -> Result<Option<bool>, RenderError> {
-            if nodes.is_empty() {
-                return Ok(None);
+    /// `failed_when` and `changed_when`. One that cannot be evaluated is a failure, told in the result's
+    /// `failed_when_result` or `changed_when_result`; what the module said stays.
+    pub(super) fn judge(&self, scope: &Arc<TaskScope>, reply: &mut Reply) {
+        reply.result.entry("changed").or_insert(false.into());
+        for (name, conditions) in
+            [("changed_when", &self.task.changed_when), ("failed_when", &self.task.failed_when)]
+        {
+            if conditions.is_empty() {
+                continue;
             }
             let dynamic: Arc<dyn Scope> = self.with_result(scope, reply);
-            match self.all_true(nodes, &dynamic) {
-                Ok(value) => Ok(Some(value)),
-                Err(error) if matches!(error.error.kind, ErrorKind::Unknown { .. }) => Ok(None),
-                Err(error) => Err(error),
+            let held = match self.all_true(conditions, &dynamic) {
+                Ok(held) => held,
+                Err(error) if matches!(error.error.kind, ErrorKind::Unknown { .. }) => continue,
+                Err(error) => {
+                    reply.result.insert(format!("{name}_result"), error.error.message.clone().into());
+                    reply.failed = true;
+                    continue;
+                }
+            };
+            if name == "changed_when" {
+                reply.result.insert("changed".into(), held.into());
+                continue;
             }
-        };
-        if let Some(changed) = judged(&self.task.changed_when, reply)? {
-            reply.result.insert("changed".into(), changed.into());
+            if reply.failed && !held {
+                reply
+                    .result
+                    .insert("failed_when_suppressed_exception".into(), "(traceback unavailable)".into());
+                reply.causes.clear();
+            }
+            reply.result.insert("failed_when_result".into(), held.into());
+            reply.failed = held;
         }
-        if let Some(failed) = judged(&self.task.failed_when, reply)? {
-            reply.result.insert("failed_when_result".into(), failed.into());
-            reply.failed = failed;
-        }
-        Ok(())
     }
 }

@@ -53,16 +53,21 @@ impl TaskRun {
                 extra.push(("ansible_index_var".into(), Templated::from(index_var.as_str())));
                 loop_vars.push((index_var.clone(), json!(index)));
             }
-            if names.extended {
-                let info = extended(&items, index, names.all_items);
-                loop_vars.push(("ansible_loop".into(), to_json(&info)));
+            let extended = names.extended.then(|| extended(&items, index, names.all_items));
+            let extended = extended.map(|info| {
+                let json = to_json(&info);
                 extra.push(("ansible_loop".into(), info));
-            }
+                loop_vars.push(("ansible_loop".into(), json.clone()));
+                json
+            });
             let inner = current.with_values(extra);
             let started = Instant::now();
             let (mut reply, more) = self.once(&inner, Some(&json_item), loop_vars).await;
             reply.result.insert(names.variable.clone(), json_item.clone());
             reply.result.insert("ansible_loop_var".into(), names.variable.clone().into());
+            if let Some(extended) = extended {
+                reply.result.insert("ansible_loop".into(), extended);
+            }
             if let Some(index_var) = &names.index {
                 reply.result.insert(index_var.clone(), json!(index));
                 reply.result.insert("ansible_index_var".into(), index_var.clone().into());
@@ -169,10 +174,10 @@ impl TaskRun {
                 && value.kind() != minijinja::value::ValueKind::Iterable
             {
                 let json = to_json(&value);
-                return Err(fail(format!(
-                    "`loop` needs a list, not {}; with_dict or `| dict2items` turn a mapping into one",
-                    kind_of(&json)
-                )));
+                let error =
+                    fail(format!("The `loop` value must resolve to a 'list', not '{}'.", kind_of(&json)));
+                let help = "Provide a list of items/templates, or a template resolving to a list.";
+                return Err(RenderError { bare: true, help: Some(help), ..error });
             }
             return Ok(value.try_iter().map_err(|e| fail(e.to_string()))?.collect());
         };
@@ -257,13 +262,15 @@ fn extended(items: &[Templated], index: usize, all_items: bool) -> Templated {
     provision_templates::mapping(pairs)
 }
 
+/// Python's name of the type.
 fn kind_of(value: &Value) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
     }
 }

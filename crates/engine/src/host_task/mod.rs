@@ -7,7 +7,7 @@ mod register;
 mod tell;
 
 use crate::actions;
-use crate::event::{Diff, Event, Outcome, TaskInfo};
+use crate::event::{Cause, Diff, Event, Outcome, TaskInfo};
 use crate::render::{self, RenderError};
 use crate::scope;
 use crate::state::{Engine, Host, PlayRun};
@@ -27,7 +27,12 @@ use std::time::{Duration, Instant};
 pub struct Reply {
     pub result: Map<String, Value>,
     pub failed: bool,
+    /// It was the module that failed, on the target.
+    pub by_module: bool,
+    pub timed_out: bool,
     pub unreachable: bool,
+    /// Why it failed when no module and no action has said so.
+    pub causes: Vec<Cause>,
     pub skipped: bool,
     pub diff: Vec<Diff>,
     /// Facts to keep for the host.
@@ -163,15 +168,7 @@ impl TaskRun {
                 Err(error) => self.render_failure(&error),
             };
             if !reply.unreachable && !reply.skipped {
-                if let Err(error) = self.judge(scope, &mut reply) {
-                    // What the module did stays known, above all that it changed something.
-                    let failure = self.render_failure(&error);
-                    let changed = reply.changed();
-                    reply.result.extend(failure.result);
-                    reply.result.insert("changed".into(), changed.into());
-                    (reply.failed, reply.skipped) = (failure.failed, failure.skipped);
-                    reply.unknown = reply.unknown.or(failure.unknown);
-                }
+                self.judge(scope, &mut reply);
                 if retries > 0 || !self.task.until.is_empty() {
                     reply.result.insert("attempts".into(), tries.into());
                     let met = if self.task.until.is_empty() {
@@ -188,12 +185,14 @@ impl TaskRun {
                                 && reply.unknown.is_none()
                                 && !self.engine.is_interrupted() =>
                         {
+                            let mut result = self.shown(&reply, attempt.no_log);
+                            result.insert("retries".into(), (retries + 1).into());
                             self.engine.emit(&Event::Retry {
                                 task: self.info.id,
                                 host: self.host.name.clone(),
                                 attempts_left: retries + 1 - tries,
                                 attempts: tries,
-                                result: self.shown(&reply, attempt.no_log),
+                                result,
                             });
                             tokio::time::sleep(Duration::from_secs_f64(delay)).await;
                             continue;

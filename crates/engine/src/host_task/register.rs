@@ -99,6 +99,7 @@ impl TaskRun {
             diff: if looped { Vec::new() } else { self.shown_diff(reply, no_log) },
             seconds: started.elapsed().as_secs_f64(),
             rescued,
+            causes: if looped { Vec::new() } else { self.causes_of(reply) },
         })));
         outcome
     }
@@ -138,7 +139,7 @@ impl TaskRun {
                 Ok(Value::Array(items)) => items.iter().map(render::plain).collect(),
                 Ok(value) => vec![render::plain(&value)],
                 Err(error) => {
-                    self.engine.warn(self.message(&error), Some(self.place(node.span)));
+                    self.engine.warn(error.error.message.clone(), Some(self.place(node.span)));
                     continue;
                 }
             };

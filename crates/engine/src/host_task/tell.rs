@@ -1,13 +1,12 @@
 //! What reporters and error messages are told.
 
 use super::{Reply, TaskRun};
-use crate::event::{Diff, Done, Event, Outcome};
+use crate::event::{Cause, Diff, Done, Event, Outcome};
 use crate::render::{self, RenderError};
-use crate::scope;
 use crate::vars::TaskScope;
 use provision_source::Span;
 use provision_templates::{ErrorKind, Scope, unknown_value};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,28 +31,21 @@ impl TaskRun {
             }
             return reply;
         }
-        let mut reply = Reply::fail(self.message(error));
-        reply.result.insert("changed".into(), false.into());
+        let (message, causes) = self.explain(error);
+        let mut reply = Reply { causes, ..Reply::fail(message) };
+        if !error.bare {
+            reply.result.insert("changed".into(), false.into());
+        }
         reply
     }
 
-    pub(super) fn message(&self, error: &RenderError) -> String {
-        let sources = &self.engine.loader.sources;
-        let span = if error.span.is_none() { self.task.span } else { error.span };
-        let mut text = error.error.message.clone();
-        if let Some(template) = &error.error.template {
-            let line = error.error.line.map(|l| format!(":{l}")).unwrap_or_default();
-            text.push_str(&format!(" (in {template}{line})"));
+    /// Why the reply failed, if it did.
+    pub(super) fn causes_of(&self, reply: &Reply) -> Vec<Cause> {
+        match reply.failed || reply.unreachable {
+            true if reply.causes.is_empty() => self.result_causes(reply),
+            true => reply.causes.clone(),
+            false => Vec::new(),
         }
-        if let ErrorKind::Undefined { name } = &error.error.kind {
-            let scope = scope::task_scope(&self.engine, &self.play, &self.host, &self.task.common);
-            let names = scope.names();
-            if let Some(near) = provision_source::nearest(name, names.iter().map(String::as_str)) {
-                text.push_str(&format!(". Did you mean `{near}`?"));
-            }
-        }
-        let place = sources.location(span);
-        if place.is_empty() { text } else { format!("{text}\n  at {place}") }
     }
 
     /// `file:line` of a span, for messages.
@@ -69,6 +61,12 @@ impl TaskRun {
                 "the output has been hidden due to the fact that 'no_log: true' was specified for this result".into(),
             );
             hidden.insert("changed".into(), reply.changed().into());
+            if let Some(Value::Array(items)) = reply.result.get("results") {
+                let censored = hidden.get("censored").cloned().unwrap_or_default();
+                let changed = |item: &Value| item.get("changed").cloned().unwrap_or(false.into());
+                let items = items.iter().map(|item| json!({"changed": changed(item), "censored": censored}));
+                hidden.insert("results".into(), items.collect());
+            }
             return hidden;
         }
         self.engine.secrets.redact_map(&reply.result)
@@ -113,6 +111,7 @@ impl TaskRun {
             diff: self.shown_diff(reply, no_log),
             seconds: started.elapsed().as_secs_f64(),
             rescued: false,
+            causes: self.causes_of(reply),
         })));
     }
 

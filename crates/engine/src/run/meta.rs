@@ -33,14 +33,14 @@ impl Engine {
             );
             let asked = if whole { &hosts[..1] } else { &hosts[..] };
             let mut due = Vec::new();
-            let mut skipped = Vec::new();
-            for host in asked {
-                let list = if self.meta_due(run, task, host) { &mut due } else { &mut skipped };
-                list.push(host.clone());
-            }
             let info = self.begin(run, task, scope, kind, asked.len());
-            for host in skipped.into_iter().filter(|h| h.active()) {
-                self.meta_skipped(&info, &host);
+            for host in asked {
+                self.emit(&Event::HostStart { task: info.id, host: host.name.clone() });
+                if self.meta_due(run, task, host) {
+                    due.push(host.clone());
+                } else if host.active() {
+                    self.meta_skipped(&info, host);
+                }
             }
             if due.is_empty() {
                 return;
@@ -104,6 +104,7 @@ impl Engine {
             diff: Vec::new(),
             seconds: 0.0,
             rescued: false,
+            causes: Vec::new(),
         })));
     }
 

@@ -2,7 +2,7 @@
 
 use crate::diff::{attributes, unified};
 use crate::text::{Colour, clean, cut, dumps, names, paint, python_str, width, wrap};
-use provision_engine::event::{Diff, Done, Outcome, TaskInfo, TaskKind};
+use provision_engine::event::{Cause, Diff, Done, Outcome, TaskInfo, TaskKind};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -313,7 +313,10 @@ fn failure_text(done: &Done, verbosity: u8) -> String {
     if let Some(item) = &done.item {
         lines.push(format!("item: {}", clean(&python_str(item))));
     }
-    lines.extend(text("msg").or_else(|| text("censored")).or_else(|| text("reason")));
+    let cause = done.causes.last().filter(|_| done.causes.len() > 1);
+    lines.extend(
+        cause.map(cause_text).or_else(|| text("msg")).or_else(|| text("censored")).or_else(|| text("reason")),
+    );
     if let Some(rc) = text("rc") {
         lines.push(format!("rc: {rc}"));
     }
@@ -329,6 +332,12 @@ fn failure_text(done: &Done, verbosity: u8) -> String {
         lines.extend(all[skipped..].iter().map(|line| format!("  {line}")));
     }
     lines.join("\n")
+}
+
+/// What was wrong and where, without what was being done.
+fn cause_text(cause: &Cause) -> String {
+    let hint = cause.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
+    clean(&format!("{}{hint}\n  at {}", cause.message.trim_end(), cause.place))
 }
 
 /// debug's message or variable; nothing when it was skipped.

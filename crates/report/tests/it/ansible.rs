@@ -144,6 +144,7 @@ fn result(line: &Value) -> Done {
         diff: diffs.collect(),
         seconds: 0.0,
         rescued: false,
+        causes: Vec::new(),
     }
 }
 

@@ -106,6 +106,7 @@ pub fn done(task: u64, host: &str, outcome: Outcome, result: Value) -> Done {
         diff: Vec::new(),
         seconds: 0.25,
         rescued: false,
+        causes: Vec::new(),
     }
 }
 
