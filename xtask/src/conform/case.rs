@@ -9,7 +9,7 @@ use provision_testkit::bins;
 use super::compare::Aspect;
 
 /// Where cases are, from the top of the checkout; the second is also run by `tests/language.rs`, without Ansible.
-const CORPORA: [&str; 3] = ["tests/conform", "tests/language", "tests/roles-in-the-wild"];
+const CORPORA: [&str; 2] = ["tests/conform", "tests/language"];
 
 /// One playbook and how it is run.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Case {
     /// The arguments of each run, in this order on the same hosts.
     pub runs: Vec<Vec<String>>,
     pub differs: Vec<Excuse>,
+    /// Directories outside of its own that it reads.
+    pub uses: Vec<PathBuf>,
     /// Found wrong before the run, so all that is compared is that Ansible does not get through either.
     pub refused: bool,
 }
@@ -51,6 +53,7 @@ impl Case {
     /// - `feature: Loops`; without it the first word of the case's name
     /// - `on: host` for a case that needs one; without it the case is local
     /// - `run: --check --diff`, once for each run; without it there is one, with the arguments in `args`, one a line
+    /// - `uses: ../DIR`: a directory that it reads besides its own
     /// - `differs: text Pausing for => reason`: a difference on purpose, by its aspect and a part of its line
     fn read(name: String, dir: PathBuf) -> Result<Case> {
         let path = dir.join("conform");
@@ -69,6 +72,7 @@ impl Case {
             stage: Stage::Local,
             runs: Vec::new(),
             differs: Vec::new(),
+            uses: Vec::new(),
             refused: dir.join("refused").exists(),
             dir,
         };
@@ -79,6 +83,7 @@ impl Case {
                 "feature" => case.feature = value.to_owned(),
                 "on" if value == "host" => case.stage = Stage::Host,
                 "on" if value == "local" => case.stage = Stage::Local,
+                "uses" => case.uses.push(case.dir.join(value)),
                 "run" => case.runs.push(value.split_whitespace().map(str::to_owned).collect()),
                 "differs" => {
                     let parts = value.split_once(" => ").and_then(|(what, reason)| {
@@ -101,13 +106,11 @@ impl Case {
         Ok(case)
     }
 
-    /// Its own inventory, else the corpus's.
-    pub fn inventory(&self) -> PathBuf {
+    /// Its own inventory, else the corpus's. On a host that is beside the one of the hosts.
+    pub fn inventory(&self) -> Option<PathBuf> {
         let own = self.dir.join("hosts");
-        match (own.exists(), self.dir.parent()) {
-            (false, Some(corpus)) => corpus.join("hosts"),
-            _ => own,
-        }
+        let shared = self.dir.parent().map(|corpus| corpus.join("hosts"));
+        [Some(own), shared].into_iter().flatten().find(|path| path.exists())
     }
 
     /// A name for files.
@@ -163,7 +166,8 @@ mod tests {
         let cases = all(&[]).unwrap();
         assert!(cases.iter().any(|case| case.name == "language/loops" && case.stage == Stage::Local));
         for case in &cases {
-            assert!(case.inventory().exists(), "{} has no inventory", case.name);
+            assert!(case.stage == Stage::Host || case.inventory().is_some(), "{}: which hosts?", case.name);
+            assert!(case.uses.iter().all(|dir| dir.is_dir()), "{} uses what is not there", case.name);
         }
     }
 }

@@ -86,7 +86,8 @@ pub fn case(case: &Case, theirs: &[Came], ours: &[Came]) -> Verdict {
         if case.refused {
             refused(their, our, &mut verdict);
         } else {
-            run(&their.run, &our.run, &mut verdict);
+            let dry = case.runs[number].iter().any(|arg| arg == "--check" || arg == "-C");
+            run(&their.run, &our.run, dry, &mut verdict);
             tree(their, our, &mut verdict);
             text(&their.stdout, &our.stdout, &mut verdict);
             if their.exit != exit(our.exit) {
@@ -102,7 +103,9 @@ pub fn case(case: &Case, theirs: &[Came], ours: &[Came]) -> Verdict {
     for difference in &mut verdict.differences {
         let excuse =
             case.differs.iter().find(|e| e.aspect == difference.aspect && difference.line.contains(&e.part));
-        difference.reason = excuse.map(|excuse| excuse.reason.clone());
+        if let Some(excuse) = excuse {
+            difference.reason = Some(excuse.reason.clone());
+        }
     }
     verdict
 }
@@ -122,14 +125,14 @@ fn exit(ours: i32) -> i32 {
     if ours == 3 { 4 } else { ours }
 }
 
-fn run(theirs: &Run, ours: &Run, verdict: &mut Verdict) {
+fn run(theirs: &Run, ours: &Run, dry: bool, verdict: &mut Verdict) {
     let hosts: BTreeSet<&str> =
         theirs.records.iter().chain(&ours.records).map(|record| record.host.as_str()).collect();
     for host in hosts {
         let of = |run: &'_ Run| -> Vec<Record> {
             run.records.iter().filter(|record| record.host == host).cloned().collect()
         };
-        records(&of(theirs), &of(ours), verdict);
+        records(&of(theirs), &of(ours), dry, verdict);
     }
     let hosts: BTreeSet<&String> = theirs.stats.keys().chain(ours.stats.keys()).collect();
     for host in hosts {
@@ -148,7 +151,7 @@ fn counts(of: Option<&std::collections::BTreeMap<String, u64>>) -> String {
 }
 
 /// The same host's records, matched in their order.
-fn records(theirs: &[Record], ours: &[Record], verdict: &mut Verdict) {
+fn records(theirs: &[Record], ours: &[Record], dry: bool, verdict: &mut Verdict) {
     let keys = |records: &[Record]| -> Vec<String> {
         records.iter().map(|r| format!("{} {} {}", r.play, r.kind, r.task)).collect()
     };
@@ -158,7 +161,7 @@ fn records(theirs: &[Record], ours: &[Record], verdict: &mut Verdict) {
             DiffOp::Equal { old_index, new_index, len } => {
                 for at in 0..len {
                     verdict.tasks += 1;
-                    pair(&theirs[old_index + at], &ours[new_index + at], verdict);
+                    pair(&theirs[old_index + at], &ours[new_index + at], dry, verdict);
                 }
             }
             _ => {
@@ -173,7 +176,7 @@ fn records(theirs: &[Record], ours: &[Record], verdict: &mut Verdict) {
     }
 }
 
-fn pair(their: &Record, our: &Record, verdict: &mut Verdict) {
+fn pair(their: &Record, our: &Record, dry: bool, verdict: &mut Verdict) {
     if their.outcome != our.outcome {
         let msg = our.result.get("msg").map(short).unwrap_or_default();
         verdict.add(Aspect::Status, format!("{}: {} / {} {msg}", place(their), their.outcome, our.outcome));
@@ -191,7 +194,9 @@ fn pair(their: &Record, our: &Record, verdict: &mut Verdict) {
     let mut found = Vec::new();
     values("", Some(&a), Some(&b), &mut found);
     for line in found {
-        verdict.add(Aspect::Result, format!("{}: {line}", place(their)));
+        let reason = normal::dry_run(&their.action, &line).filter(|_| dry).map(str::to_owned);
+        let line = format!("{}: {line}", place(their));
+        verdict.differences.push(Difference { aspect: Aspect::Result, line, reason });
     }
 }
 
@@ -302,7 +307,7 @@ mod tests {
         let theirs = [record("a", "ok", json!({})), record("b", "ok", json!({"rc": 0, "end": "1"}))];
         let ours = [record("b", "changed", json!({"rc": 1, "end": "2"}))];
         let mut verdict = Verdict::default();
-        records(&theirs, &ours, &mut verdict);
+        records(&theirs, &ours, false, &mut verdict);
         let lines: Vec<&str> = verdict.differences.iter().map(|d| d.line.trim_end()).collect();
         assert_eq!(
             lines,

@@ -21,10 +21,13 @@ pub const EXCLUDED: &[(&str, &str)] = &[
     ("/var/cache/ldconfig", "times inside"),
     ("/var/lib/dpkg", "the order of entries; what is installed is compared by its files"),
     ("/root/.ansible", "Ansible's directory for temporary files"),
-    ("/root/.cache/provision", "the cached agent"),
     ("/home/deploy/.ansible", "Ansible's directory for temporary files"),
-    ("/home/deploy/.cache/provision", "the cached agent"),
     ("/root/.cache", "the cached agent"),
+    ("/home/deploy/.cache", "the cached agent"),
+    ("/etc/passwd-", "the file before the last of the steps that useradd and its kin were called for"),
+    ("/etc/shadow-", "as /etc/passwd-"),
+    ("/etc/group-", "as /etc/passwd-"),
+    ("/etc/gshadow-", "as /etc/passwd-"),
     ("/etc/machine-id", "made anew at each boot"),
     ("/etc/ld.so.cache", "times inside"),
 ];
@@ -45,8 +48,8 @@ impl Ground {
         Ground { top: top.to_owned(), fleet: None, keep }
     }
 
-    /// Makes the place new and returns the inventory.
-    pub fn fresh(&mut self, case: &Case) -> Result<PathBuf> {
+    /// Makes the place new and returns the inventories.
+    pub fn fresh(&mut self, case: &Case) -> Result<Vec<PathBuf>> {
         match case.stage {
             Stage::Local => {
                 let dir = local(case);
@@ -54,9 +57,9 @@ impl Ground {
                     fs::remove_dir_all(&dir)?;
                 }
                 fs::create_dir_all(dir.parent().unwrap_or(&dir))?;
-                Ok(case.inventory())
+                Ok(case.inventory().into_iter().collect())
             }
-            Stage::Host => self.fresh_host(),
+            Stage::Host => Ok([Some(self.fresh_host()?), case.inventory()].into_iter().flatten().collect()),
         }
     }
 
@@ -85,7 +88,7 @@ impl Ground {
             (Stage::Host, Some(fleet)) => {
                 let machine = fleet.machine("h1")?;
                 let without: Vec<&str> = EXCLUDED.iter().map(|(path, _)| *path).collect();
-                (without_bytecode(machine.timeless_tree(&without)?), machine.upper())
+                (without_parts(machine.timeless_tree(&without)?), machine.upper())
             }
             _ => {
                 let dir = local(case);
@@ -118,8 +121,15 @@ fn local(case: &Case) -> PathBuf {
     Path::new("/tmp/provision-language").join(name)
 }
 
-/// Ansible's modules are Python, which leaves compiled files beside what it reads.
-fn without_bytecode(tree: Tree) -> Tree {
-    let bytecode = |path: &Path| path.iter().any(|part| part == "__pycache__");
-    Tree(tree.0.into_iter().filter(|(path, _)| !bytecode(path)).collect())
+/// Parts of paths, with the reason, that `EXCLUDED` cannot name.
+pub const PARTS: &[(&str, &str)] = &[
+    ("__pycache__", "what Python compiles beside the modules that Ansible loads"),
+    ("systemd-private-", "services' own directories below /var/tmp, of random names"),
+];
+
+fn without_parts(tree: Tree) -> Tree {
+    let excluded = |path: &Path| {
+        path.iter().any(|part| PARTS.iter().any(|(start, _)| part.to_string_lossy().starts_with(start)))
+    };
+    Tree(tree.0.into_iter().filter(|(path, _)| !excluded(path)).collect())
 }

@@ -15,6 +15,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("atime", "a time"),
     ("mtime", "a time"),
     ("ctime", "a time"),
+    ("inode", "a number of the file system's"),
+    ("dev", "a number of the file system's"),
     (
         "invocation",
         "the arguments, for whoever debugs a module; not shown by the default callback below -vvv",
@@ -30,6 +32,21 @@ pub const KEYS: &[(&str, &str)] = &[
 /// Keys of some actions' results that are not compared, with the reason.
 pub const KEYS_OF: &[(&str, &str, &str)] =
     &[("copy", "src", "Ansible's temporary file on the target"), ("template", "src", "as copy")];
+
+/// Lists that have no order, with the key they are sorted by: the action, the list, the key.
+pub const SORTED: &[(&str, &str, &str)] = &[("find", "files", "path")];
+
+/// Differences of a dry run's results that are meant, with the reason: a command's result cannot be known, and what
+/// else is predicted is told in full.
+pub fn dry_run(action: &str, line: &str) -> Option<&'static str> {
+    match action {
+        "command" | "shell" | "script" | "raw" => Some("a command's result is unknown until applied"),
+        _ if line.contains(": nothing / ") => {
+            Some("the result of a dry run has what that of a real run would have")
+        }
+        _ => None,
+    }
+}
 
 /// Actions whose results are not compared, with the reason.
 pub const ACTIONS: &[(&str, &str)] = &[
@@ -49,6 +66,11 @@ pub fn result(action: &str, result: &Value) -> Value {
     }
     let mut result = cleaned(result);
     if let Some(map) = result.as_object_mut() {
+        for (_, list, by) in SORTED.iter().filter(|(of, _, _)| *of == action) {
+            if let Some(Value::Array(items)) = map.get_mut(*list) {
+                items.sort_by_key(|item| item[*by].to_string());
+            }
+        }
         map.retain(|key, _| !KEYS_OF.iter().any(|(of, name, _)| *of == action && name == key));
     }
     result
@@ -74,7 +96,7 @@ pub const MASKS: &[(&str, &str, &str)] = &[
     (r#""(start|end|delta|atime|mtime|ctime)": ("[^"]*"|[0-9.]+)"#, r#""$1": TIME"#, "times"),
     (r"ansible-tmp-[-.0-9]+", "ansible-tmp", "names of temporary files"),
     (r"tmp[a-z0-9_]{8}\b", "tmpNAME", "names of temporary files"),
-    (r"(ansible|provision)[._][A-Za-z0-9_]{8}\b", "tmp.NAME", "names of temporary files"),
+    (r"ansible\.[A-Za-z0-9_]{8}\b", "ansible.NAME", "names of temporary files"),
 ];
 
 pub fn masked(text: &str) -> String {

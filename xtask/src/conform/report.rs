@@ -134,6 +134,9 @@ fn not_compared(text: &mut String) -> Result<()> {
     for (action, reason) in normal::ACTIONS {
         writeln!(text, "- all of `{action}`: {reason}")?;
     }
+    for (action, list, key) in normal::SORTED {
+        writeln!(text, "- the order of `{list}` of `{action}`; they are sorted by `{key}`")?;
+    }
     text.push_str(
         "- keys that begin with `_ansible_`: they are Ansible's own and not shown\n\nMasked in texts:\n\n",
     );
@@ -141,10 +144,10 @@ fn not_compared(text: &mut String) -> Result<()> {
         writeln!(text, "- {reason}: `{pattern}`")?;
     }
     text.push_str(
-        "- the order in which hosts answer to one task\n\nOn the disks of hosts, besides modification times and \
-         Python's `__pycache__`:\n\n",
+        "- the order in which hosts answer to one task\n\nOn the disks of hosts, besides modification \
+         times:\n\n",
     );
-    for (path, reason) in hosts::EXCLUDED {
+    for (path, reason) in hosts::EXCLUDED.iter().chain(hosts::PARTS) {
         writeln!(text, "- `{path}`: {reason}")?;
     }
     Ok(())

@@ -76,9 +76,9 @@ impl Setup {
                 fs::remove_dir_all(&dir)?;
             }
             fs::create_dir_all(&dir)?;
-            let inventory = ground.fresh(case)?;
+            let inventories = ground.fresh(case)?;
             for number in 0..case.runs.len() {
-                self.run(case, tool, number, &inventory, &dir)?;
+                self.run(case, tool, number, &inventories, &dir)?;
                 let tree = ground.tree(case, &dir.join(format!("{number}.files")))?;
                 fs::write(dir.join(format!("{number}.tree")), tree_json(&tree).to_string())?;
             }
@@ -87,7 +87,7 @@ impl Setup {
         (0..case.runs.len()).map(|number| came(&dir, number, tool)).collect()
     }
 
-    fn run(&self, case: &Case, tool: Tool, number: usize, inventory: &Path, dir: &Path) -> Result<()> {
+    fn run(&self, case: &Case, tool: Tool, number: usize, inventories: &[PathBuf], dir: &Path) -> Result<()> {
         let file = |end: &str| dir.join(format!("{number}.{end}"));
         let mut command = Command::new("timeout");
         command.args(["-k", "10", &LIMIT.to_string()]);
@@ -95,7 +95,10 @@ impl Setup {
             Tool::Ansible => command.arg(self.ansible.join("ansible-playbook")),
             Tool::Provision => command.arg(&self.provision),
         };
-        command.arg("-i").arg(inventory).arg("play.yaml").args(&case.runs[number]);
+        for inventory in inventories {
+            command.arg("-i").arg(inventory);
+        }
+        command.arg("play.yaml").args(&case.runs[number]);
         if tool == Tool::Provision {
             command.args(["--output", "ansible", "--color", "never", "--events"]).arg(file("jsonl"));
         }
@@ -137,14 +140,11 @@ impl Setup {
         let mut hasher = DefaultHasher::new();
         (RECORDER, &self.ansible_version, format!("{:?} {:?}", case.runs, case.stage)).hash(&mut hasher);
         let mut dirs = vec![case.dir.clone()];
-        if let Some(roles) = case.dir.parent().map(|corpus| corpus.join("roles")).filter(|r| r.is_dir()) {
-            dirs.push(roles);
-        }
+        dirs.extend(case.uses.iter().cloned());
         for dir in dirs {
             hash_dir(&dir, &mut hasher)?;
         }
-        let shared = case.inventory();
-        if shared.is_file() {
+        if let Some(shared) = case.inventory().filter(|path| path.is_file()) {
             fs::read(shared)?.hash(&mut hasher);
         }
         Ok(hasher.finish())

@@ -30,7 +30,8 @@ fn a_closed_pipe_ends_the_report() {
 /// `data/NAME.yaml`: a playbook; `NAME.jsonl`: what ansible-core 2.19.14 told a callback plugin in its run; `NAME.txt`: what its
 /// default callback printed in the same run, without the excerpts of playbooks (`[ERROR]`, `Origin`).
 fn recorded(events: &str, expected: &str, options: Options) {
-    let events: Vec<Event> = events.lines().map(|line| event(&serde_json::from_str(line).unwrap())).collect();
+    let events: Vec<Event> =
+        events.lines().flat_map(|line| both(event(&serde_json::from_str(line).unwrap()))).collect();
     let (out, _) = report(&events, options);
     let out = without_errors(&out);
     for (number, (ours, theirs)) in out.lines().zip(expected.lines()).enumerate() {
@@ -69,6 +70,17 @@ fn max_fail_percentage() {
 fn colour() {
     let options = Options { color: true, ..Options::default() };
     recorded(include_str!("data/colour.jsonl"), include_str!("data/colour.txt"), options);
+}
+
+/// `meta` is headed when a host begins with it.
+fn both(event: Event) -> Vec<Event> {
+    let begins = match &event {
+        Event::TaskStart { task, .. } if task.action.ends_with("meta") => {
+            Some(Event::HostStart { task: task.id, host: "h".into() })
+        }
+        _ => None,
+    };
+    [Some(event), begins].into_iter().flatten().collect()
 }
 
 fn event(line: &Value) -> Event {

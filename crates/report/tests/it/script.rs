@@ -1,6 +1,6 @@
 //! Events by hand, and writers whose text can be looked at.
 
-use provision_engine::event::{Diff, Done, Event, HostStats, Outcome, Reporter, TaskInfo, TaskKind};
+use provision_engine::event::{Cause, Diff, Done, Event, HostStats, Outcome, Reporter, TaskInfo, TaskKind};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -95,6 +95,16 @@ pub fn done(task: u64, host: &str, outcome: Outcome, result: Value) -> Done {
     let Value::Object(mut all) = result else { panic!("a result is a map") };
     all.entry("changed").or_insert((outcome == Outcome::Changed).into());
     all.entry("failed").or_insert(matches!(outcome, Outcome::Failed | Outcome::Ignored).into());
+    let failed = matches!(outcome, Outcome::Failed | Outcome::Ignored | Outcome::Unreachable);
+    let cause = Cause {
+        message: format!(
+            "Task failed: Module failed: {}",
+            all.get("msg").and_then(Value::as_str).unwrap_or("?")
+        ),
+        place: format!("/site.yaml:{task}:7"),
+        excerpt: format!("{task}     - name: It\n        ^ column 7\n"),
+        ..Cause::default()
+    };
     Done {
         task,
         host: host.into(),
@@ -106,7 +116,7 @@ pub fn done(task: u64, host: &str, outcome: Outcome, result: Value) -> Done {
         diff: Vec::new(),
         seconds: 0.25,
         rescued: false,
-        causes: Vec::new(),
+        causes: failed.then_some(cause).into_iter().collect(),
     }
 }
 
