@@ -67,7 +67,7 @@ impl TaskRun {
         };
         let mut env = self.environment(&dynamic)?;
         if let Some(dir) =
-            scope.get("ansible_async_dir").map_err(|error| RenderError { error, span: self.task.span })?
+            scope.get("ansible_async_dir").map_err(|error| RenderError::spanned(error, self.task.span))?
         {
             env.entry("ANSIBLE_ASYNC_DIR".to_owned()).or_insert_with(|| provision_templates::to_text(&dir));
         }
