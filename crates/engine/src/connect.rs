@@ -16,7 +16,7 @@ fn first(scope: &TaskScope, names: &[&str]) -> Result<Option<String>, RenderErro
         match scope.get(name) {
             Ok(Some(value)) if !value.is_none() && !provision_templates::is_omit(&value) => {
                 let value = provision_templates::finalize(&value)
-                    .map_err(|error| RenderError { error, span: provision_source::Span::NONE })?;
+                    .map_err(|error| RenderError::spanned(error, provision_source::Span::NONE))?;
                 return Ok(Some(render::plain(&to_json(&value))));
             }
             Ok(_) => {}
