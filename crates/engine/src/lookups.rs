@@ -5,6 +5,8 @@ use provision_templates::{
     FileOptions, Kwargs, Lookups, PathQuery, Scope, TemplateError, TemplateSource, Templater, Value, to_json,
     to_text, unknown_lookup,
 };
+use provision_vault::Keyring;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -14,12 +16,13 @@ use std::sync::{Arc, OnceLock};
 pub struct ControlMachine {
     /// Given after the templater is made: the `template` lookup needs it.
     templater: OnceLock<std::sync::Weak<Templater>>,
+    vault: Arc<Keyring>,
 }
 
 impl ControlMachine {
-    /// A templater that looks things up on this machine.
-    pub fn templater() -> Arc<Templater> {
-        let machine = Arc::new(Self::default());
+    /// A templater that looks things up on this machine and decrypts with these passwords.
+    pub fn templater(vault: Arc<Keyring>) -> Arc<Templater> {
+        let machine = Arc::new(Self { vault, ..Self::default() });
         let templater = Arc::new(Templater::new(machine.clone()));
         let _ = machine.templater.set(Arc::downgrade(&templater));
         templater
@@ -61,7 +64,7 @@ impl Lookups for ControlMachine {
         let texts: Vec<String> = terms.iter().map(to_text).collect();
         match name {
             "env" => Ok(texts.iter().map(|t| env(t, kwargs)).collect()),
-            "file" => texts.iter().map(|t| file(t, kwargs, scope)).collect(),
+            "file" => texts.iter().map(|t| self.file(t, kwargs, scope)).collect(),
             "fileglob" => Ok(texts.iter().flat_map(|t| fileglob(t, scope)).map(Value::from).collect()),
             "first_found" => first_found(terms, kwargs, scope),
             "lines" => lines(&texts),
@@ -71,7 +74,8 @@ impl Lookups for ControlMachine {
                 .collect(),
             "password" => texts.iter().map(|t| password(t)).collect(),
             "template" => texts.iter().map(|t| self.template(t, kwargs, scope)).collect(),
-            "inventory_hostnames" | "config" | "csvfile" | "ini" | "unvault" | "url" => {
+            "unvault" => texts.iter().map(|t| self.unvault(t, scope)).collect(),
+            "inventory_hostnames" | "config" | "csvfile" | "ini" | "url" => {
                 Err(TemplateError::runtime(format!("the lookup `{name}` is not supported yet")))
             }
             _ => Err(unknown_lookup(name)),
@@ -85,9 +89,11 @@ impl Lookups for ControlMachine {
             search.iter().map(|dir| dir.join(name)).collect()
         };
         let Some(path) = candidates.into_iter().find(|path| path.is_file()) else { return Ok(None) };
-        let bytes = std::fs::read(&path)
-            .map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
-        Ok(Some(TemplateSource { text: provision_system::text::bytes_to_text(&bytes), path }))
+        Ok(Some(TemplateSource { text: self.read(&path)?.0, path }))
+    }
+
+    fn vault(&self) -> &Keyring {
+        &self.vault
     }
 
     fn path(&self, query: PathQuery<'_>) -> Result<Value, TemplateError> {
@@ -97,6 +103,7 @@ impl Lookups for ControlMachine {
             PathQuery::LinkExists(path) => Value::from(Path::new(path).symlink_metadata().is_ok()),
             PathQuery::File(path) => Value::from(Path::new(path).is_file()),
             PathQuery::Directory(path) => Value::from(Path::new(path).is_dir()),
+            PathQuery::Vaulted(path) => Value::from(vaulted(path)?),
             PathQuery::Link(path) => Value::from(Path::new(path).is_symlink()),
             PathQuery::Mount(path) => {
                 let path = Path::new(path);
@@ -119,14 +126,43 @@ impl Lookups for ControlMachine {
 }
 
 impl ControlMachine {
+    /// A file's text, decrypted when it is vaulted, and whether it was.
+    fn read(&self, path: &Path) -> Result<(String, bool), TemplateError> {
+        let contents = self
+            .vault
+            .read(path)
+            .map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
+        Ok((provision_system::text::bytes_to_text(&contents.bytes), contents.secret))
+    }
+
+    fn file(&self, name: &str, kwargs: &Kwargs, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
+        let (mut text, secret) = self.read(&locate("files", name, scope)?)?;
+        if kwargs.get("rstrip").is_none_or(Value::is_true) {
+            text.truncate(text.trim_end().len());
+        }
+        if kwargs.get("lstrip").is_some_and(Value::is_true) {
+            text = text.trim_start().to_owned();
+        }
+        if secret {
+            self.vault.tell(&text);
+        }
+        Ok(Value::from(text))
+    }
+
+    fn unvault(&self, name: &str, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
+        let (text, secret) = self.read(&locate("files", name, scope)?)?;
+        if secret {
+            self.vault.tell(&text);
+        }
+        Ok(Value::from(text))
+    }
+
     fn template(&self, name: &str, kwargs: &Kwargs, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
         let path = locate("templates", name, scope)?;
-        let bytes = std::fs::read(&path)
-            .map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
+        let (text, _) = self.read(&path)?;
         let Some(templater) = self.templater.get().and_then(std::sync::Weak::upgrade) else {
             return Err(TemplateError::runtime("the run is over"));
         };
-        let text = provision_system::text::bytes_to_text(&bytes);
         let options = FileOptions {
             search: path.parent().map(Path::to_owned).into_iter().collect(),
             ..FileOptions::default()
@@ -198,18 +234,16 @@ fn locate(kind: &str, name: &str, scope: &Arc<dyn Scope>) -> Result<PathBuf, Tem
     })
 }
 
-fn file(name: &str, kwargs: &Kwargs, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
-    let path = locate("files", name, scope)?;
-    let bytes = std::fs::read(&path)
-        .map_err(|e| TemplateError::runtime(format!("cannot read {}: {e}", path.display())))?;
-    let mut text = provision_system::text::bytes_to_text(&bytes);
-    if kwargs.get("rstrip").is_none_or(Value::is_true) {
-        text.truncate(text.trim_end().len());
+/// Does the file begin like vaulted data? Only the first bytes are read.
+fn vaulted(path: &str) -> Result<bool, TemplateError> {
+    let mut first = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut first));
+    match read {
+        Ok(_) => Ok(provision_vault::is_encrypted(&first)),
+        Err(e) => {
+            Err(TemplateError::runtime(format!("Cannot test if the file '{path}' is a vault: {e}")))
+        }
     }
-    if kwargs.get("lstrip").is_some_and(Value::is_true) {
-        text = text.trim_start().to_owned();
-    }
-    Ok(Value::from(text))
 }
 
 fn fileglob(pattern: &str, scope: &Arc<dyn Scope>) -> Vec<String> {

@@ -90,11 +90,25 @@ fn leaf(
         Yaml::Bool(b) => Value::from(*b),
         Yaml::Int(i) => Value::from(*i),
         Yaml::Float(f) => Value::from(*f),
+        Yaml::Str(envelope) if node.is_vault() => match templater.vault().value(envelope) {
+            Ok(text) => Value::from(text),
+            Err(error) => return Err(RenderError::at(undecryptable(&error), node)),
+        },
         Yaml::Str(text) if node.is_unsafe() || !provision_templates::is_template(text) => {
             Value::from(text.clone())
         }
         Yaml::Str(text) => {
-            templater.render_str(text, scope, &options).map_err(|error| RenderError::at(error, node))?
+            let value = templater
+                .render_str(text, scope, &options)
+                .map_err(|error| RenderError::at(error, node))?;
+            // A single expression shows what another variable holds, which need be no secret.
+            if node.is_secret()
+                && !text.trim_start().starts_with("{{")
+                && let Some(text) = value.as_str()
+            {
+                templater.vault().tell(text);
+            }
+            value
         }
         Yaml::Null | Yaml::Seq(_) | Yaml::Map(_) => Value::from(()),
     })
@@ -145,6 +159,20 @@ impl provision_templates::Members for Members {
             None => Ok(Value::from(())),
         }
     }
+}
+
+/// Why this cannot be an expression, if it cannot be one whatever it says.
+pub fn no_expression(node: &Node) -> Option<&'static str> {
+    match () {
+        () if node.is_vault() => Some("Conditional expressions must be strings: this one is encrypted."),
+        () if node.is_unsafe() => Some("Encountered untrusted template or expression: it is marked !unsafe."),
+        () => None,
+    }
+}
+
+fn undecryptable(error: &provision_vault::Error) -> TemplateError {
+    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    TemplateError::runtime(format!("Attempt to use undecryptable variable: {error}{hint}"))
 }
 
 /// A key of a mapping.

@@ -28,6 +28,9 @@ pub enum Yaml {
     Map(Arc<Mapping>),
 }
 
+/// The tag of [`Node::is_secret`]. In a file it is unknown, as any other.
+pub(crate) const SECRET: &str = "!secret";
+
 impl Node {
     pub fn new(span: Span, value: Yaml) -> Node {
         Node { span, tag: None, value }
@@ -127,6 +130,33 @@ impl Node {
     /// `!unsafe`: never to be templated.
     pub fn is_unsafe(&self) -> bool {
         self.has_tag("!unsafe")
+    }
+
+    /// The same, with every string in it `!unsafe`, too.
+    pub(crate) fn all_unsafe(&self) -> Node {
+        self.map_strings(&|node| match node.is_vault() {
+            true => node.clone(),
+            false => node.clone().with_tag("!unsafe"),
+        })
+    }
+
+    /// A string from an encrypted file that holds a template: what it renders to is as secret as what is written.
+    pub fn is_secret(&self) -> bool {
+        self.has_tag(SECRET)
+    }
+
+    /// The same with every string in it replaced; keys stay.
+    #[must_use]
+    pub fn map_strings(&self, change: &dyn Fn(&Node) -> Node) -> Node {
+        let value = match &self.value {
+            Yaml::Str(_) => return change(self),
+            Yaml::Seq(items) => Yaml::Seq(items.iter().map(|item| item.map_strings(change)).collect()),
+            Yaml::Map(map) => Yaml::Map(Arc::new(
+                map.iter().map(|(key, value)| (key.clone(), value.map_strings(change))).collect(),
+            )),
+            other => other.clone(),
+        };
+        Node { span: self.span, tag: self.tag.clone(), value }
     }
 
     /// The name of the value's type, for messages.

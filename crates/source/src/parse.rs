@@ -256,7 +256,10 @@ impl<'a> Builder<'a> {
             Kind::Seq(items) => Yaml::Seq(items.into()),
             Kind::Map { entries, .. } => Yaml::Map(Arc::new(self.mapping(entries))),
         };
-        let node = Node { span, tag: open.tag, value };
+        let mut node = Node { span, tag: open.tag, value };
+        if node.is_unsafe() {
+            node = node.all_unsafe();
+        }
         self.push(node, open.anchor, open.weight, open.depth);
     }
 

@@ -34,6 +34,14 @@ fn render_one(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -
     }
     let mut group = Group::with_title(title);
     for labels in by_file(&diagnostic.labels) {
+        if sources.is_secret(labels[0].span.file) {
+            for label in labels {
+                let place = sources.location(label.span);
+                let text = format!("{place}: {} (the file is encrypted: its text is not shown)", label.text);
+                group = group.element(Level::NOTE.message(printable(&text)));
+            }
+            continue;
+        }
         group = group.element(snippet(labels, sources));
     }
     for note in &diagnostic.notes {

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
-use crate::Diagnostic;
+use provision_vault::Keyring;
+
+use crate::{Diagnostic, Node};
 
 /// A file (or other text) known to a [`Sources`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -45,12 +47,17 @@ impl Default for Span {
 
 /// All files read in a run. Clones share one list.
 #[derive(Clone, Default)]
-pub struct Sources(Arc<RwLock<Vec<File>>>);
+pub struct Sources {
+    files: Arc<RwLock<Vec<File>>>,
+    vault: Arc<Keyring>,
+}
 
 #[derive(Clone)]
 struct File {
     path: Arc<Path>,
     text: Arc<str>,
+    /// The text was encrypted: it is not to be shown.
+    secret: bool,
     /// Byte offsets at which lines start.
     lines: Arc<[u32]>,
 }
@@ -60,21 +67,35 @@ impl Sources {
         Sources::default()
     }
 
+    /// Files that are encrypted are read with the passwords of `vault`.
+    pub fn with_vault(vault: Arc<Keyring>) -> Sources {
+        Sources { vault, ..Sources::default() }
+    }
+
+    /// The vault passwords of the run.
+    pub fn vault(&self) -> &Arc<Keyring> {
+        &self.vault
+    }
+
     /// Adds a text under the name `path`, which need not exist (`<command line>`).
     pub fn add(&self, path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> FileId {
-        let text = text.into();
+        self.add_file(path.as_ref(), text.into(), false)
+    }
+
+    /// [`Sources::add`] for what was read from a file: `secret` when it was decrypted.
+    pub fn add_file(&self, path: &Path, text: Arc<str>, secret: bool) -> FileId {
         let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1);
         let lines = std::iter::once(0).chain(starts).collect();
-        let file = File { path: path.as_ref().into(), text, lines };
-        let mut files = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let file = File { path: path.into(), text, secret, lines };
+        let mut files = self.files.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         files.push(file);
         FileId(files.len() as u32 - 1)
     }
 
-    /// Reads a file of UTF-8 text.
+    /// Reads a file of UTF-8 text, decrypted when it is vaulted.
     ///
     /// # Errors
-    /// The file cannot be read, is not UTF-8 (the diagnostic names the byte), or is 4 GiB or more.
+    /// The file cannot be read or decrypted, is not UTF-8 (the diagnostic names the byte), or is 4 GiB or more.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<FileId, Diagnostic> {
         let path = path.as_ref();
         let bytes = std::fs::read(path)
@@ -82,24 +103,26 @@ impl Sources {
         self.add_bytes(path, bytes)
     }
 
-    /// [`Sources::add`] for bytes that should be UTF-8.
+    /// [`Sources::add`] for bytes that should be UTF-8, decrypted when they are vaulted.
     ///
     /// # Errors
-    /// Names the first byte that is not UTF-8.
+    /// Names the first byte that is not UTF-8, or why the bytes cannot be decrypted.
     pub fn add_bytes(&self, path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<FileId, Diagnostic> {
         let path = path.as_ref();
         if bytes.len() >= u32::MAX as usize {
             return Err(Diagnostic::error(format!("{} is too large (4 GiB or more)", path.display())));
         }
+        let secret = provision_vault::is_encrypted(&bytes);
+        let bytes = if secret { self.decrypt(path, &bytes)? } else { bytes };
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(self.add(path, text)),
+            Ok(text) => Ok(self.add_file(path, text.into(), secret)),
             Err(e) => {
                 let at = e.utf8_error().valid_up_to();
                 let bytes = e.into_bytes();
                 let bad = bytes[at];
                 // The part that is text is shown, so that the reader sees where the bad byte stands.
                 let shown = String::from_utf8_lossy(&bytes).into_owned();
-                let file = self.add(path, shown);
+                let file = self.add_file(path, shown.into(), secret);
                 let span = Span::new(file, at as u32, at as u32 + 3);
                 Err(Diagnostic::error(format!("{} is not UTF-8", path.display()))
                     .at(span, format!("byte {at} is 0x{bad:02x}"))
@@ -110,8 +133,45 @@ impl Sources {
 
     /// The file that was added last under this name.
     pub fn find(&self, path: &Path) -> Option<FileId> {
-        let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let files = self.files.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         files.iter().rposition(|file| &*file.path == path).map(|at| FileId(at as u32))
+    }
+
+    fn decrypt(&self, path: &Path, bytes: &[u8]) -> Result<Vec<u8>, Diagnostic> {
+        self.vault.decrypt(bytes).map(|plain| plain.to_vec()).map_err(|error| {
+            let file = self.add(path, String::from_utf8_lossy(bytes).into_owned());
+            let text = self.text(file);
+            let before: usize = text.split_inclusive('\n').take(error.line() - 1).map(str::len).sum();
+            let end = text[before..].find('\n').map_or(text.len(), |newline| before + newline);
+            let diagnostic = Diagnostic::error(error.to_string())
+                .at(Span::new(file, before as u32, end as u32), "in this encrypted file");
+            match error.hint() {
+                Some(hint) => diagnostic.help(hint),
+                None => diagnostic,
+            }
+        })
+    }
+
+    /// Was the file encrypted? Then its text is not to be shown.
+    pub fn is_secret(&self, id: FileId) -> bool {
+        self.file(id).is_some_and(|f| f.secret)
+    }
+
+    /// A variable's value as it is to be kept: the strings of an encrypted file are secrets, of which the vault's
+    /// listener is told.
+    pub fn guard(&self, node: &Node) -> Node {
+        if !self.is_secret(node.span.file) {
+            return node.clone();
+        }
+        node.map_strings(&|node| {
+            let text = node.as_str().unwrap_or_default();
+            if node.is_vault() {
+                return node.clone();
+            }
+            self.vault.tell(text);
+            let template = node.tag.is_none() && text.contains('{');
+            if template { node.clone().with_tag(crate::node::SECRET) } else { node.clone() }
+        })
     }
 
     /// The name a file was added under; `<none>` for an id of no file.
@@ -163,7 +223,7 @@ impl Sources {
     }
 
     fn file(&self, id: FileId) -> Option<File> {
-        let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let files = self.files.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         files.get(id.0 as usize).cloned()
     }
 }

@@ -3,9 +3,10 @@
 use crate::error::TemplateError;
 use indexmap::IndexMap;
 use minijinja::Value;
+use provision_vault::Keyring;
 use std::fmt::Debug;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Keyword arguments of a lookup.
 pub type Kwargs = IndexMap<String, Value>;
@@ -57,6 +58,12 @@ pub trait Lookups: Send + Sync + 'static {
     /// It exists but cannot be read.
     fn read_template(&self, name: &str, search: &[PathBuf]) -> Result<Option<TemplateSource>, TemplateError>;
 
+    /// The vault passwords of the run and what they decrypted; none unless the host has some.
+    fn vault(&self) -> &Keyring {
+        static NONE: LazyLock<Keyring> = LazyLock::new(Keyring::default);
+        &NONE
+    }
+
     /// Asks a path on the controller, for the tests `exists`, `file`, `directory`, `link`, `mount`,
     /// `same_file` and the filters `realpath` and `expanduser`.
     ///
@@ -78,6 +85,8 @@ pub enum PathQuery<'a> {
     Directory(&'a str),
     /// Is it a symbolic link? Answers a boolean.
     Link(&'a str),
+    /// Is it a file that is encrypted with vault? Answers a boolean.
+    Vaulted(&'a str),
     /// Is it a mount point? Answers a boolean.
     Mount(&'a str),
     /// Are both the same file? Answers a boolean.

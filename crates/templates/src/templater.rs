@@ -313,6 +313,11 @@ impl Templater {
         crate::names::nearest(name, &crate::tests::names())
     }
 
+    /// The vault passwords of the run.
+    pub fn vault(&self) -> &provision_vault::Keyring {
+        self.host.vault()
+    }
+
     pub(crate) fn host(&self) -> &dyn Lookups {
         &*self.host
     }

@@ -137,9 +137,11 @@ const TABLE: &[(&str, Call)] = &[
     ("uri", |_, value, args| uri(value, args, false)),
     ("url", |_, value, args| uri(value, args, true)),
     ("urn", |_, value, _| Ok(to_str(value).to_lowercase().starts_with("urn:"))),
-    ("vault_encrypted", |_, value, _| {
-        Ok(value.as_str().is_some_and(|text| text.starts_with("$ANSIBLE_VAULT;")))
+    ("vault_encrypted", |eval, value, _| {
+        // Text that looks like an envelope is not meant: only what a `!vault` value held.
+        Ok(value.as_str().is_some_and(|text| eval.templater.vault().envelope_of(text).is_some()))
     }),
+    ("vaulted_file", |eval, value, _| path(eval, PathQuery::Vaulted(&to_str(value)))),
 ];
 
 /// Tests of `ansible.utils` about addresses.

@@ -5,6 +5,7 @@ use provision_args::Args;
 use provision_project::Vars;
 use provision_source::{Diagnostics, Node};
 use serde_json::{Map, Value};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,7 +97,16 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
         let all = Node::map(vars.into_iter().map(|(k, v)| (Node::str(k), v)));
         vars = Vars::from_iter([(Arc::from(name.as_str()), all)]);
     }
-    let shown: Map<String, Value> = vars.iter().map(|(k, v)| (k.to_string(), v.to_json())).collect();
+    let hidden = files.iter().any(|file| is_vaulted(file));
+    let vault = engine.templater.vault();
+    let plain = |node: &Node| match &node.value {
+        provision_source::Yaml::Str(envelope) if node.is_vault() => {
+            vault.value(envelope).map_or_else(|_| node.clone(), Node::str)
+        }
+        _ => node.clone(),
+    };
+    let shown: Map<String, Value> =
+        vars.iter().map(|(k, v)| (k.to_string(), v.map_strings(&plain).to_json())).collect();
     let mut state = attempt.run.host.state();
     let included = Arc::make_mut(&mut state.included);
     for (name, value) in vars {
@@ -108,7 +118,14 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     let names = files.iter().map(|f| Value::from(f.display().to_string())).collect();
     result.insert("ansible_included_var_files".into(), Value::Array(names));
     result.insert("changed".into(), false.into());
-    Reply::ok(result)
+    Reply { hidden, ..Reply::ok(result) }
+}
+
+/// Is the file encrypted as a whole?
+fn is_vaulted(path: &Path) -> bool {
+    let mut first = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut first));
+    read.is_ok() && provision_vault::is_encrypted(&first)
 }
 
 /// Files of a directory and, `depth` levels further down (None: all), of those below it, by name.

@@ -82,10 +82,11 @@ pub async fn run(attempt: &Attempt<'_>, args: Map<String, Value>) -> Reply {
         Ok(path) => path,
         Err(reply) => return *reply,
     };
-    let source = match std::fs::read(&path) {
-        Ok(bytes) => provision_system::text::bytes_to_text(&bytes),
+    let contents = match attempt.run.engine.templater.vault().read(&path) {
+        Ok(contents) => contents,
         Err(error) => return Reply::fail(format!("cannot read {}: {error}", path.display())),
     };
+    let source = provision_system::text::bytes_to_text(&contents.bytes);
     let options = FileOptions {
         search: search(attempt, &path),
         trim_blocks: parsed.trim_blocks,
@@ -119,13 +120,12 @@ pub async fn run(attempt: &Attempt<'_>, args: Map<String, Value>) -> Reply {
         }
     }
     // Files of the source's name and mode, content of ours.
-    if let Err(error) = copy::offer_file(&path, &mut copy_args, &mut store) {
+    if let Err(error) = copy::offer_name(&path, &mut copy_args) {
         return Reply::fail(format!("cannot read {}: {error}", path.display()));
     }
-    copy_args.remove("_inline");
-    copy_args.remove("_blob");
     copy::offer_bytes(text_to_bytes(&text), &mut copy_args, &mut store);
-    agent::call_with(attempt, "ansible.builtin.copy", copy_args, store).await
+    let reply = agent::call_with(attempt, "ansible.builtin.copy", copy_args, store).await;
+    if contents.secret { copy::without_diff(reply) } else { reply }
 }
 
 /// Where includes are looked for: the role's templates, then beside the file.

@@ -121,7 +121,7 @@ impl Check<'_> {
         };
         let Some(node) = task.args.get("src") else { return };
         let remote = task.args.get("remote_src").is_some_and(|n| n.as_bool() != Some(false));
-        let Some(text) = node.as_str() else { return };
+        let Some(text) = node.as_str().filter(|_| !node.is_vault()) else { return };
         if let Some(path) = template_file(task) {
             return self.file(&path);
         }
@@ -146,11 +146,12 @@ impl Check<'_> {
         if !self.seen.insert(path.to_owned()) {
             return;
         }
-        let Ok(bytes) = std::fs::read(path) else { return };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        // What is wrong with it is said when it is rendered.
+        let Ok(contents) = self.run.loader.sources.vault().read(path) else { return };
+        let text = String::from_utf8_lossy(&contents.bytes).into_owned();
         match self.run.templater.check_syntax(&text, Kind::File) {
             Err(error) => {
-                let file = self.run.loader.sources.add(path, text);
+                let file = self.run.loader.sources.add_file(path, text.into(), contents.secret);
                 let range = error.range.clone().unwrap_or(0..0);
                 let span = Span::new(file, range.start as u32, range.end.max(range.start + 1) as u32);
                 self.push(syntax_error(&error).at(span, "in this template"));
@@ -175,14 +176,13 @@ impl Check<'_> {
             Yaml::Map(map) => map.values().for_each(|value| self.text(value)),
             _ => {}
         }
-        if node.is_vault() {
-            self.diags.push(
-                Diagnostic::error("vault is not supported yet").at(node.span, "this value is encrypted"),
-            );
-        }
     }
 
     fn expression(&mut self, node: &Node) {
+        if let Some(what) = crate::render::no_expression(node) {
+            self.push(Diagnostic::error(what).code("template-syntax").at(node.span, "this condition"));
+            return;
+        }
         match &node.value {
             Yaml::Str(text) if !text.trim().is_empty() => self.syntax(node, text, Kind::Expression),
             Yaml::Seq(items) => items.iter().for_each(|item| self.expression(item)),

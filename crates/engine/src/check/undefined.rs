@@ -386,8 +386,8 @@ impl Check<'_> {
         common: &Common,
         missing: &mut Vec<Missing>,
     ) {
-        let Ok(bytes) = std::fs::read(path) else { return };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Ok(contents) = self.run.loader.sources.vault().read(path) else { return };
+        let text = String::from_utf8_lossy(&contents.bytes).into_owned();
         let found = self.run.templater.references(&text, Kind::File);
         // Of a parent only its blocks may be left.
         if found.extends {
@@ -499,7 +499,9 @@ impl Check<'_> {
     fn template_place(&self, path: &Path, range: &std::ops::Range<usize>) -> Span {
         let sources = &self.run.loader.sources;
         let file = sources.find(path).unwrap_or_else(|| {
-            sources.add(path, String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned())
+            let contents = sources.vault().read(path);
+            let text = contents.as_ref().map(|c| String::from_utf8_lossy(&c.bytes)).unwrap_or_default();
+            sources.add_file(path, text.as_ref().into(), contents.as_ref().is_ok_and(|c| c.secret))
         });
         Span::new(file, range.start as u32, range.end.max(range.start + 1) as u32)
     }

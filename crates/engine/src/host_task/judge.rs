@@ -41,6 +41,9 @@ impl TaskRun {
 
     /// A condition as `when` reads it.
     pub(super) fn condition(&self, node: &Node, dynamic: &Arc<dyn Scope>) -> Result<bool, RenderError> {
+        if let Some(what) = crate::render::no_expression(node) {
+            return Err(RenderError::at(provision_templates::TemplateError::runtime(what), node));
+        }
         match &node.value {
             provision_source::Yaml::Bool(b) => Ok(*b),
             provision_source::Yaml::Null => Ok(true),

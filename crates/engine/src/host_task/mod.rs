@@ -45,6 +45,8 @@ pub struct Reply {
     pub includes: usize,
     /// The result is not known until the run is real.
     pub unknown: Option<String>,
+    /// The result came from encrypted files: it is shown as under `no_log`.
+    pub hidden: bool,
 }
 
 impl Reply {

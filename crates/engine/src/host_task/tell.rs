@@ -54,7 +54,7 @@ impl TaskRun {
     }
 
     pub(super) fn shown(&self, reply: &Reply, no_log: bool) -> Map<String, Value> {
-        if no_log {
+        if no_log || reply.hidden {
             let mut hidden = Map::new();
             hidden.insert(
                 "censored".into(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
-use provision_source::{Diagnostic, Diagnostics, Node, Span, Yaml};
+use provision_source::{Diagnostic, Diagnostics, FileId, Node, Sources, Span, Yaml};
 
 use super::files::VarsFiles;
 use super::{Group, Host, Inventory, LOCALHOST, Vars, implicit_host};
@@ -14,6 +14,8 @@ pub(super) struct Builder {
     groups: IndexMap<Arc<str>, Group>,
     /// Where each host was first named.
     places: HashMap<Arc<str>, Span>,
+    /// The file that is being read was encrypted: its values are secrets.
+    secret: Option<Sources>,
 }
 
 impl Builder {
@@ -22,7 +24,7 @@ impl Builder {
     }
 
     pub fn resume(hosts: IndexMap<Arc<str>, Host>, groups: IndexMap<Arc<str>, Group>) -> Builder {
-        let mut builder = Builder { hosts, groups, places: HashMap::new() };
+        let mut builder = Builder { hosts, groups, places: HashMap::new(), secret: None };
         builder.add_group("all");
         builder.add_group("ungrouped");
         builder
@@ -99,7 +101,20 @@ impl Builder {
         Ok(())
     }
 
+    /// Variables set from now on come from this file.
+    pub fn guard(&mut self, sources: &Sources, file: FileId) {
+        self.secret = sources.is_secret(file).then(|| sources.clone());
+    }
+
+    fn guarded(&self, value: Node) -> Node {
+        match &self.secret {
+            Some(sources) => sources.guard(&value),
+            None => value,
+        }
+    }
+
     pub fn set_host_var(&mut self, host: &str, key: Arc<str>, value: Node) {
+        let value = self.guarded(value);
         if let Some(host) = self.hosts.get_mut(host) {
             host.vars.insert(key, value);
         }
@@ -107,6 +122,7 @@ impl Builder {
 
     /// Sets a group's variable; `ansible_group_priority` is a property of the group instead.
     pub fn set_group_var(&mut self, group: &str, key: Arc<str>, value: Node, diags: &mut Diagnostics) {
+        let value = self.guarded(value);
         let Some(group) = self.groups.get_mut(group) else { return };
         if &*key != "ansible_group_priority" {
             group.vars.insert(key, value);

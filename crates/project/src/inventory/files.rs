@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use provision_source::{Diagnostic, Diagnostics, FileId, Sources, Span, load};
+use provision_source::{Diagnostic, Diagnostics, Sources, load};
 
 use super::{Beside, Layer, Origin, Owner, Vars, vars_from_map};
 
@@ -208,10 +208,6 @@ fn read_vars(path: &Path, sources: &Sources, diags: &mut Diagnostics) -> Option<
             return None;
         }
     };
-    if sources.text(file).starts_with("$ANSIBLE_VAULT;") {
-        diags.push(vault_file(sources, file));
-        return None;
-    }
     let documents = load(sources, file, diags)?;
     if let Some(second) = documents.get(1) {
         diags.push(
@@ -228,12 +224,5 @@ fn read_vars(path: &Path, sources: &Sources, diags: &mut Diagnostics) -> Option<
         );
         return None;
     }
-    Some(vars_from_map(document))
-}
-
-pub(super) fn vault_file(sources: &Sources, file: FileId) -> Diagnostic {
-    let end = sources.text(file).lines().next().map_or(0, str::len);
-    Diagnostic::error("vault is not supported yet")
-        .at(Span::new(file, 0, end as u32), "this whole file is encrypted")
-        .help("decrypt it with `ansible-vault decrypt` for now")
+    Some(vars_from_map(&sources.guard(document)))
 }

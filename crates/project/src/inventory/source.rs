@@ -69,9 +69,7 @@ pub(super) fn read_text(
     builder: &mut Builder,
     diags: &mut Diagnostics,
 ) {
-    if sources.text(file).starts_with("$ANSIBLE_VAULT;") {
-        return diags.push(super::files::vault_file(sources, file));
-    }
+    builder.guard(sources, file);
     match path.extension().and_then(|e| e.to_str()) {
         Some("yml" | "yaml" | "json") => yaml_file(sources, file, builder, diags),
         Some("toml") => diags.push(

@@ -73,26 +73,31 @@ impl Loader {
     ) {
         let free = known.spec.and_then(|spec| spec.free_form).is_some()
             || FREE.iter().any(|(name, _)| *name == known.full);
+        if free && node.is_vault() {
+            // What it holds is no place for options.
+            args.free = Some(node.clone());
+            return;
+        }
         if free {
             let (rest, pairs) = split_free(text, known.spec);
             for (name, value) in pairs {
-                args.named.push((name.into(), node.span, Node::str(value).at(node.span)));
+                args.named.push((name.into(), node.span, part(node, value)));
             }
             if !rest.is_empty() {
                 // Nothing taken out: the node keeps its place exactly.
-                args.free = Some(if rest == text { node.clone() } else { Node::str(rest).at(node.span) });
+                args.free = Some(if rest == text { node.clone() } else { part(node, rest) });
             }
             return;
         }
         let trimmed = text.trim();
-        if trimmed.starts_with("{{") && trimmed.ends_with("}}") && words::split(trimmed).len() == 1 {
+        if !node.is_unsafe() && trimmed.starts_with("{{") && trimmed.ends_with("}}") && words::split(trimmed).len() == 1 {
             args.whole = Some(node.clone());
             return;
         }
         for word in words::split(text) {
             match words::pair(&word) {
                 Some((name, value)) => {
-                    args.named.push((name.into(), node.span, Node::str(value).at(node.span)))
+                    args.named.push((name.into(), node.span, part(node, value)));
                 }
                 None => diags.push(
                     Diagnostic::error(format!("`{}` takes no free form", known.full))
@@ -114,10 +119,10 @@ impl Loader {
         let Some(spec) = known.spec else { return };
         let mut given = Map::new();
         for (name, _, node) in &args.named {
-            given.insert(name.to_string(), node.to_json());
+            given.insert(name.to_string(), foreseen(node));
         }
         if let (Some(free), Some(option)) = (&args.free, spec.free_form) {
-            given.insert(option.to_owned(), free.to_json());
+            given.insert(option.to_owned(), foreseen(free));
         }
         let has_template = |value: &Value| mentions_template(value);
         let problems = if args.whole.is_some() {
@@ -150,6 +155,18 @@ impl Loader {
             diags.push(diagnostic);
         }
     }
+}
+
+/// A part of a text of arguments; an `!unsafe` text has no other parts.
+fn part(node: &Node, text: impl Into<Arc<str>>) -> Node {
+    let part = Node::str(text).at(node.span);
+    if node.is_unsafe() { part.with_tag("!unsafe") } else { part }
+}
+
+/// An argument as far as it is known: what is encrypted is decrypted when the task runs, so it counts as a template.
+fn foreseen(node: &Node) -> Value {
+    let known = |node: &Node| if node.is_vault() { Node::str("{{ vault }}") } else { node.clone() };
+    node.map_strings(&known).to_json()
 }
 
 /// Does a template stand anywhere in it?

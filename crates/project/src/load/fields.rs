@@ -93,6 +93,9 @@ pub fn refuse(map: &Mapping, diags: &mut Diagnostics) {
             diags.push(Diagnostic::error(*why).code("unsupported").at(key.span, "remove this keyword"));
         }
     }
+    if let Some(node) = map.get("tags").and_then(|node| list(node).into_iter().find(Node::is_vault)) {
+        diags.push(Diagnostic::error("tags cannot be encrypted").at(node.span, "they are compared as written"));
+    }
 }
 
 /// An error for each key that is none of `known`.

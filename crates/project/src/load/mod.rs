@@ -155,15 +155,6 @@ impl Loader {
                 return None;
             }
         };
-        let text = self.sources.text(file);
-        if text.starts_with("$ANSIBLE_VAULT;") {
-            let first = Span::new(file, 0, text.find('\n').unwrap_or(text.len()).try_into().unwrap_or(0));
-            diags.push(
-                Diagnostic::error(format!("{} is encrypted with ansible-vault", path.display()))
-                    .at(first, "vault is not supported yet"),
-            );
-            return None;
-        }
         let mut documents = provision_source::load(&self.sources, file, diags)?;
         if documents.len() > 1 {
             diags.push(
@@ -185,7 +176,7 @@ impl Loader {
                 for (key, value) in map.iter() {
                     match key.scalar_text() {
                         Some(name) if valid_name(&name) => {
-                            vars.insert(name, value.clone());
+                            vars.insert(name, self.sources.guard(value));
                         }
                         _ => diags.push(
                             Diagnostic::error("not a valid variable name")
@@ -208,6 +199,23 @@ impl Loader {
         vars
     }
 
+    /// A `!vault` value as the text it holds; everything else as it is. None when it cannot be decrypted.
+    pub(super) fn decrypted(&self, node: &Node, diags: &mut Diagnostics) -> Option<Node> {
+        let Some(envelope) = Some(&node.value).filter(|_| node.is_vault()) else { return Some(node.clone()) };
+        let Yaml::Str(envelope) = envelope else { return Some(node.clone()) };
+        match self.sources.vault().value(envelope) {
+            Ok(text) => Some(Node::str(text).with_tag("!unsafe").at(node.span)),
+            Err(error) => {
+                let diagnostic = Diagnostic::error(error.to_string()).at(node.span, "this value is encrypted");
+                diags.push(match error.hint() {
+                    Some(hint) => diagnostic.help(hint),
+                    None => diagnostic,
+                });
+                None
+            }
+        }
+    }
+
     /// Text that an import needs now: templated with what is known before the run.
     fn static_text(
         &self,
@@ -216,6 +224,7 @@ impl Loader {
         layers: &[Arc<Vars>],
         diags: &mut Diagnostics,
     ) -> Option<String> {
+        let node = &self.decrypted(node, diags)?;
         let Some(text) = node.scalar_text().filter(|_| !node.is_null()) else {
             diags.push(
                 Diagnostic::error(format!("{what} must be a string"))

@@ -193,7 +193,7 @@ impl Loader {
         let play = Play {
             span: node.span,
             name: map.get("name").cloned(),
-            hosts: hosts.clone(),
+            hosts: self.decrypted(hosts, diags).unwrap_or_default(),
             gather_facts: map.get("gather_facts").cloned(),
             gather_subset: map.get("gather_subset").cloned(),
             vars,

@@ -18,6 +18,7 @@ pub(crate) mod password;
 mod paths;
 pub(crate) mod random;
 mod strings;
+mod vault;
 mod web;
 mod yaml;
 
@@ -82,6 +83,7 @@ static ALL: LazyLock<HashMap<&'static str, Filter>> = LazyLock::new(|| {
         collections::ip::TABLE,
         collections::keys::TABLE,
         collections::paths::TABLE,
+        vault::TABLE,
     ]
     .into_iter()
     .flatten()

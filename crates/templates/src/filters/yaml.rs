@@ -8,10 +8,12 @@ use crate::text::to_str;
 use crate::value::{Dict, View, dict, finalize, items, list, none, pairs, view};
 use minijinja::Value;
 use provision_source::{Node, Sources, Yaml, resolve_plain};
+use provision_vault::Keyring;
+use std::sync::Arc;
 
 pub(super) const TABLE: Table = &[
-    ("to_yaml", |_, value, args| dump(&value, args, None, None)),
-    ("to_nice_yaml", |_, value, args| dump(&value, args, Some(4), Some(false))),
+    ("to_yaml", |eval, value, args| dump(eval.templater.vault(), &value, args, None, None)),
+    ("to_nice_yaml", |eval, value, args| dump(eval.templater.vault(), &value, args, Some(4), Some(false))),
     ("from_yaml", |_, value, _| match value.as_str() {
         // documents that are no text are taken as they are
         None => Ok(value),
@@ -64,7 +66,13 @@ struct Style {
     unicode: bool,
 }
 
-fn dump(value: &Value, mut args: Args, indent: Option<i64>, flow: Option<bool>) -> Result {
+fn dump(
+    vault: &Keyring,
+    value: &Value,
+    mut args: Args,
+    indent: Option<i64>,
+    flow: Option<bool>,
+) -> Result {
     let positional = args.pos.first().cloned();
     let size = |value: Option<Value>, default: i64| -> Result<usize> {
         match value.given() {
@@ -92,7 +100,7 @@ fn dump(value: &Value, mut args: Args, indent: Option<i64>, flow: Option<bool>) 
         return Err(TemplateError::runtime(format!("to_yaml does not support the option '{name}'")));
     }
     let value = finalize(value)?;
-    let mut writer = Writer { out: String::new(), style: Style { width, ..style } };
+    let mut writer = Writer { out: String::new(), style: Style { width, ..style }, vault };
     writer.node(&value, 0, false);
     // a lone plain scalar ends its document in PyYAML; Ansible leaves that mark out
     if !writer.out.ends_with('\n') {
@@ -101,12 +109,14 @@ fn dump(value: &Value, mut args: Args, indent: Option<i64>, flow: Option<bool>) 
     Ok(Value::from(writer.out))
 }
 
-struct Writer {
+struct Writer<'a> {
     out: String,
     style: Style,
+    /// Knows which texts came out of `!vault` values: they are written as such again.
+    vault: &'a Keyring,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn column(&self) -> usize {
         self.out[self.out.rfind('\n').map_or(0, |at| at + 1)..].chars().count()
     }
@@ -117,7 +127,10 @@ impl Writer {
     }
 
     fn is_flow(&self, value: &Value) -> bool {
-        let scalar = |value: &Value| !matches!(view(value), View::Seq(_) | View::Map(_) | View::Iter);
+        // A block scalar cannot stand in flow style.
+        let scalar = |value: &Value| {
+            !matches!(view(value), View::Seq(_) | View::Map(_) | View::Iter) && self.vaulted(value).is_none()
+        };
         let empty = match view(value) {
             View::Seq(object) | View::Map(object) => object.enumerator_len() == Some(0),
             _ => true,
@@ -164,7 +177,22 @@ impl Writer {
                     self.node(item, indent + self.style.indent, false);
                 }
             }
-            _ => self.scalar(value, indent, false),
+            _ => match self.vaulted(value) {
+                Some(envelope) => self.vault_block(&envelope, indent.max(self.style.indent)),
+                None => self.scalar(value, indent, false),
+            },
+        }
+    }
+
+    fn vaulted(&self, value: &Value) -> Option<Arc<str>> {
+        value.as_str().and_then(|text| self.vault.envelope_of(text))
+    }
+
+    fn vault_block(&mut self, envelope: &str, indent: usize) {
+        self.out.push_str(if envelope.ends_with('\n') { "!vault |" } else { "!vault |-" });
+        for line in envelope.lines() {
+            self.newline(indent);
+            self.out.push_str(line);
         }
     }
 
@@ -219,7 +247,13 @@ impl Writer {
     fn flow_item(&mut self, value: &Value, indent: usize) {
         match view(value) {
             View::Map(_) | View::Seq(_) | View::Iter => self.flow(value, indent + self.style.indent),
-            _ => self.scalar(value, indent + self.style.indent, false),
+            _ => match self.vaulted(value) {
+                Some(envelope) => {
+                    self.out.push_str("!vault ");
+                    self.double_quoted(&envelope, indent + self.style.indent, false);
+                }
+                None => self.scalar(value, indent + self.style.indent, false),
+            },
         }
     }
 
