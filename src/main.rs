@@ -12,6 +12,7 @@ mod prompt;
 mod run;
 mod settings;
 mod setup;
+mod vault;
 
 use std::process::ExitCode;
 

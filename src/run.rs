@@ -6,7 +6,6 @@ use crate::settings::FORKS;
 use crate::setup::Setup;
 use crate::{fact_cache, prompt};
 use provision_engine::event::Reporter;
-use provision_engine::secrets::Secrets;
 use provision_engine::state::Parts;
 use provision_engine::{Engine, Settings};
 use provision_project::Playbook;
@@ -31,7 +30,7 @@ pub fn engine(
             cache.expire(host)?;
         }
     }
-    let secrets = Arc::new(Secrets::default());
+    let secrets = setup.secrets;
     for secret in [&settings.password, &settings.become_password].into_iter().flatten() {
         secrets.add(secret.reveal());
     }

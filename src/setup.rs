@@ -5,7 +5,9 @@ use crate::commands::tell;
 use crate::config::{Config, table};
 use crate::exit::Exit;
 use crate::extra_vars;
+use crate::vault::VaultSettings;
 use provision_engine::actions::AllModules;
+use provision_engine::secrets::Secrets;
 use provision_engine::state::Reload;
 use provision_engine::{check, lookups};
 use provision_project::inventory::{Inventory, LoadContext};
@@ -20,6 +22,8 @@ use std::sync::Arc;
 pub struct Setup {
     pub config: Config,
     pub sources: Sources,
+    /// What was decrypted so far, and is not to be shown.
+    pub secrets: Arc<Secrets>,
     /// What was found wrong so far; `say` prints it.
     pub diags: Diagnostics,
     pub templater: Arc<Templater>,
@@ -61,10 +65,14 @@ impl Setup {
         vault: &VaultArgs,
         playbook_dir: Option<PathBuf>,
     ) -> Result<Self, String> {
-        vault_secrets(vault)?;
-        let sources = Sources::new();
+        let mut warn = |text: &str| tell(&format!("[WARNING]: {text}"));
+        let vault = Arc::new(VaultSettings::of(&config).keyring(vault, &mut warn)?);
+        let secrets = Arc::new(Secrets::default());
+        let known = secrets.clone();
+        vault.listen(move |text| known.add(text));
+        let sources = Sources::with_vault(vault.clone());
         let mut diags = Diagnostics::new();
-        let templater = lookups::ControlMachine::templater();
+        let templater = lookups::ControlMachine::templater(vault);
         let paths = SearchPaths {
             roles: config.paths(&table::DEFAULT_ROLES_PATH),
             collections: config.paths(&table::COLLECTIONS_PATHS),
@@ -92,7 +100,18 @@ impl Setup {
                 false => Ok(fresh),
             }
         });
-        Ok(Self { config, sources, diags, templater, loader, extra, inventory, reload, unchecked: None })
+        Ok(Self {
+            config,
+            sources,
+            secrets,
+            diags,
+            templater,
+            loader,
+            extra,
+            inventory,
+            reload,
+            unchecked: None,
+        })
     }
 
     /// Reads playbooks and checks them. Mistakes go to `diags`.
@@ -133,7 +152,8 @@ impl Setup {
     pub fn say(&self, color: &str) -> Result<(), Exit> {
         let color = provision_report::color(std::io::stderr().is_terminal(), Some(color), &env);
         if !self.diags.is_empty() {
-            tell(provision_source::render(&self.diags, &self.sources, color, None).trim_end());
+            let text = provision_source::render(&self.diags, &self.sources, color, None);
+            tell(self.secrets.redact(&text).trim_end());
         }
         if self.diags.has_errors() {
             let count = self.diags.error_count();
@@ -185,17 +205,6 @@ fn specs(hosts: &InventoryArgs, config: &Config) -> Vec<String> {
         .into_iter()
         .filter(|path| !is_default || Path::new(path).exists())
         .collect()
-}
-
-fn vault_secrets(vault: &VaultArgs) -> Result<(), String> {
-    // Given by habit or by configuration: harmless while nothing is encrypted, and what is encrypted is refused by name.
-    if !vault.vault_id.is_empty() || vault.ask_vault_pass {
-        return Err("--vault-id and --ask-vault-pass: vault is not supported yet".to_owned());
-    }
-    match vault.vault_password_file.iter().find(|path| !path.exists()) {
-        Some(path) => Err(format!("the vault password file {} is not there", path.display())),
-        None => Ok(()),
-    }
 }
 
 /// A value as YAML, as PyYAML writes it for Ansible's tools: blocks, keys sorted.

@@ -111,7 +111,7 @@ settings! { BASE:
     DEFAULT_ACTION_PLUGIN_PATH PathSpec "{home}/plugins/action:/usr/share/ansible/plugins/action" [ANSIBLE_ACTION_PLUGINS] [defaults.action_plugins] Moot "no plugins in Python";
     DEFAULT_ALLOW_UNSAFE_LOOKUPS Bool "False" [] [defaults.allow_unsafe_lookups] Moot "without effect since 2.19";
     DEFAULT_ASK_PASS Bool "False" [ANSIBLE_ASK_PASS] [defaults.ask_pass] Used "as --ask-pass";
-    DEFAULT_ASK_VAULT_PASS Bool "False" [ANSIBLE_ASK_VAULT_PASS] [defaults.ask_vault_pass] Undone "not done yet";
+    DEFAULT_ASK_VAULT_PASS Bool "False" [ANSIBLE_ASK_VAULT_PASS] [defaults.ask_vault_pass] Used "as --ask-vault-pass";
     DEFAULT_BECOME Bool "False" [ANSIBLE_BECOME] [privilege_escalation.become] Used "as --become";
     DEFAULT_BECOME_ASK_PASS Bool "False" [ANSIBLE_BECOME_ASK_PASS] [privilege_escalation.become_ask_pass] Used "as --ask-become-pass";
     DEFAULT_BECOME_EXE Text [ANSIBLE_BECOME_EXE] [privilege_escalation.become_exe] Used "become_exe of plays that name none";
@@ -170,11 +170,11 @@ settings! { BASE:
     DEFAULT_TRANSPORT Text "ssh" [ANSIBLE_TRANSPORT] [defaults.transport] Used "as --connection";
     DEFAULT_UNDEFINED_VAR_BEHAVIOR Bool "True" [ANSIBLE_ERROR_ON_UNDEFINED_VARS] [defaults.error_on_undefined_vars] Undone "not done yet";
     DEFAULT_VARS_PLUGIN_PATH PathSpec "{home}/plugins/vars:/usr/share/ansible/plugins/vars" [ANSIBLE_VARS_PLUGINS] [defaults.vars_plugins] Moot "no plugins in Python";
-    DEFAULT_VAULT_ENCRYPT_IDENTITY Text [ANSIBLE_VAULT_ENCRYPT_IDENTITY] [defaults.vault_encrypt_identity] Undone "not done yet";
-    DEFAULT_VAULT_IDENTITY Text "default" [ANSIBLE_VAULT_IDENTITY] [defaults.vault_identity] Undone "not done yet";
-    DEFAULT_VAULT_IDENTITY_LIST List "" [ANSIBLE_VAULT_IDENTITY_LIST] [defaults.vault_identity_list] Undone "not done yet";
-    DEFAULT_VAULT_ID_MATCH Text "False" [ANSIBLE_VAULT_ID_MATCH] [defaults.vault_id_match] Undone "not done yet";
-    DEFAULT_VAULT_PASSWORD_FILE Path [ANSIBLE_VAULT_PASSWORD_FILE] [defaults.vault_password_file] Undone "not done yet";
+    DEFAULT_VAULT_ENCRYPT_IDENTITY Text [ANSIBLE_VAULT_ENCRYPT_IDENTITY] [defaults.vault_encrypt_identity] Used "as --encrypt-vault-id";
+    DEFAULT_VAULT_IDENTITY Text "default" [ANSIBLE_VAULT_IDENTITY] [defaults.vault_identity] Used "the id of vault passwords that are given without one";
+    DEFAULT_VAULT_IDENTITY_LIST List "" [ANSIBLE_VAULT_IDENTITY_LIST] [defaults.vault_identity_list] Used "as --vault-id";
+    DEFAULT_VAULT_ID_MATCH Text "False" [ANSIBLE_VAULT_ID_MATCH] [defaults.vault_id_match] Used "only passwords of the id that something was encrypted under";
+    DEFAULT_VAULT_PASSWORD_FILE Path [ANSIBLE_VAULT_PASSWORD_FILE] [defaults.vault_password_file] Used "as --vault-password-file";
     DEFAULT_VERBOSITY Int "0" [ANSIBLE_VERBOSITY] [defaults.verbosity] Used "as -v";
     DEPRECATION_WARNINGS Bool "True" [ANSIBLE_DEPRECATION_WARNINGS] [defaults.deprecation_warnings] Undone "not done yet";
     DEVEL_WARNING Bool "True" [ANSIBLE_DEVEL_WARNING] [defaults.devel_warning] Moot "no development version";
@@ -258,7 +258,7 @@ settings! { BASE:
     VALIDATE_ACTION_GROUP_METADATA Bool "True" [ANSIBLE_VALIDATE_ACTION_GROUP_METADATA] [defaults.validate_action_group_metadata] Moot "no plugins in Python";
     VARIABLE_PLUGINS_ENABLED List "host_group_vars" [ANSIBLE_VARS_ENABLED] [defaults.vars_plugins_enabled] Undone "group_vars and host_vars are always read";
     VARIABLE_PRECEDENCE List "all_inventory,groups_inventory,all_plugins_inventory,all_plugins_play,groups_plugins_inventory,groups_plugins_play" [ANSIBLE_PRECEDENCE] [defaults.precedence] Undone "the order is the default one";
-    VAULT_ENCRYPT_SALT Text [ANSIBLE_VAULT_ENCRYPT_SALT] [defaults.vault_encrypt_salt] Undone "not done yet";
+    VAULT_ENCRYPT_SALT Text [ANSIBLE_VAULT_ENCRYPT_SALT] [defaults.vault_encrypt_salt] Used "in place of random ones";
     VERBOSE_TO_STDERR Bool "False" [ANSIBLE_VERBOSE_TO_STDERR] [defaults.verbose_to_stderr] Undone "not done yet";
     WIN_ASYNC_STARTUP_TIMEOUT Int "5" [ANSIBLE_WIN_ASYNC_STARTUP_TIMEOUT] [defaults.win_async_startup_timeout] Moot "no Windows";
     WORKER_SHUTDOWN_POLL_COUNT Int "0" [ANSIBLE_WORKER_SHUTDOWN_POLL_COUNT] [] Moot "no Python";

@@ -240,9 +240,7 @@ fn vaulted(path: &str) -> Result<bool, TemplateError> {
     let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut first));
     match read {
         Ok(_) => Ok(provision_vault::is_encrypted(&first)),
-        Err(e) => {
-            Err(TemplateError::runtime(format!("Cannot test if the file '{path}' is a vault: {e}")))
-        }
+        Err(e) => Err(TemplateError::runtime(format!("Cannot test if the file '{path}' is a vault: {e}"))),
     }
 }
 

@@ -135,7 +135,10 @@ mod tests {
     fn thousands_of_secrets_are_found_and_overlapping_ones_leave_no_rest() {
         let secrets = Secrets::default();
         (0..5000).for_each(|n| secrets.add(&format!("secret-{n:04}-{n:04}")));
-        assert_eq!(secrets.redact("a secret-0017-0017secret-4999-4999 b secret-5000"), "a **************** b secret-5000");
+        assert_eq!(
+            secrets.redact("a secret-0017-0017secret-4999-4999 b secret-5000"),
+            "a **************** b secret-5000"
+        );
         secrets.add("abcdef");
         secrets.add("defghi");
         assert_eq!(secrets.redact("xabcdefghix secret-0000-0000"), "x********x ********");

@@ -45,9 +45,9 @@ impl Error {
     /// What else is known: which ids were tried, and what to do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::NoSecret => {
-                Some("give the password with --vault-id, --vault-password-file or --ask-vault-pass".to_owned())
-            }
+            Error::NoSecret => Some(
+                "give the password with --vault-id, --vault-password-file or --ask-vault-pass".to_owned(),
+            ),
             Error::Wrong { wanted, tried, matching } => {
                 let tried = match tried.is_empty() {
                     true => "no password was tried".to_owned(),

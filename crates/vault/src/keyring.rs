@@ -230,7 +230,8 @@ pub(crate) fn encrypt(
     if plain.len() as u64 > MAX_ENVELOPE / 4 - 1024 {
         return Err(Error::TooLarge(plain.len() as u64 * 4));
     }
-    if let Some(bad) = id.filter(|id| id.contains(|c: char| c == ';' || c.is_whitespace() || c.is_control())) {
+    if let Some(bad) = id.filter(|id| id.contains(|c: char| c == ';' || c.is_whitespace() || c.is_control()))
+    {
         return Err(Error::BadId(bad.to_owned()));
     }
     let mut random = [0; 32];

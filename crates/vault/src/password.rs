@@ -277,7 +277,10 @@ mod tests {
         let answers = Answers::new(&["one ", "two", "two", "a", "b"]);
         assert_eq!(get("dev@prompt", Purpose::Open, &answers), Ok("one".into()));
         assert_eq!(get("prompt", Purpose::New, &answers), Ok("two".into()));
-        assert_eq!(get("prompt_ask_vault_pass", Purpose::New, &answers), Err("Passwords do not match".into()));
+        assert_eq!(
+            get("prompt_ask_vault_pass", Purpose::New, &answers),
+            Err("Passwords do not match".into())
+        );
         assert_eq!(
             get("prompt_ask_vault_pass", Purpose::Open, &answers),
             Err("EOFError (ctrl-d) on prompt for (default)".into())
@@ -307,7 +310,10 @@ mod tests {
         let none = Answers::new(&[]);
         let get = |spec: &str| get(spec, Purpose::Open, &none);
         assert_eq!(get(&write("plain", "  hunter22 \n\n", 0o600)), Ok("hunter22".into()));
-        assert_eq!(get(&write("script", "#!/bin/sh\necho ' from script'\n", 0o700)), Ok(" from script".into()));
+        assert_eq!(
+            get(&write("script", "#!/bin/sh\necho ' from script'\n", 0o700)),
+            Ok(" from script".into())
+        );
         let client = write("my-client.sh", "#!/bin/sh\necho \"$@\"\n", 0o700);
         assert_eq!(get(&format!("dev@{client}")), Ok("--vault-id dev".into()));
         let fails = |spec: &str, part: &str| {

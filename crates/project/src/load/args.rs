@@ -90,7 +90,11 @@ impl Loader {
             return;
         }
         let trimmed = text.trim();
-        if !node.is_unsafe() && trimmed.starts_with("{{") && trimmed.ends_with("}}") && words::split(trimmed).len() == 1 {
+        if !node.is_unsafe()
+            && trimmed.starts_with("{{")
+            && trimmed.ends_with("}}")
+            && words::split(trimmed).len() == 1
+        {
             args.whole = Some(node.clone());
             return;
         }

@@ -94,7 +94,9 @@ pub fn refuse(map: &Mapping, diags: &mut Diagnostics) {
         }
     }
     if let Some(node) = map.get("tags").and_then(|node| list(node).into_iter().find(Node::is_vault)) {
-        diags.push(Diagnostic::error("tags cannot be encrypted").at(node.span, "they are compared as written"));
+        diags.push(
+            Diagnostic::error("tags cannot be encrypted").at(node.span, "they are compared as written"),
+        );
     }
 }
 

@@ -206,7 +206,8 @@ impl Loader {
         match self.sources.vault().value(envelope) {
             Ok(text) => Some(Node::str(text).with_tag("!unsafe").at(node.span)),
             Err(error) => {
-                let diagnostic = Diagnostic::error(error.to_string()).at(node.span, "this value is encrypted");
+                let diagnostic =
+                    Diagnostic::error(error.to_string()).at(node.span, "this value is encrypted");
                 diags.push(match error.hint() {
                     Some(hint) => diagnostic.help(hint),
                     None => diagnostic,

@@ -16,8 +16,7 @@ pub(super) const TABLE: Table = &[("vault", vault), ("unvault", unvault)];
 const ID: &str = "filter_default";
 
 fn vault(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
-    let [secret, salt, vault_id, wrap] =
-        args.bind("vault", ["secret", "salt", "vault_id", "wrap_object"])?;
+    let [secret, salt, vault_id, wrap] = args.bind("vault", ["secret", "salt", "vault_id", "wrap_object"])?;
     let secret = secret.required("vault", "secret")?;
     let keyring = keyring(&secret, &vault_id.text(ID)?)?;
     let Some(text) = value.as_str() else {

@@ -66,13 +66,7 @@ struct Style {
     unicode: bool,
 }
 
-fn dump(
-    vault: &Keyring,
-    value: &Value,
-    mut args: Args,
-    indent: Option<i64>,
-    flow: Option<bool>,
-) -> Result {
+fn dump(vault: &Keyring, value: &Value, mut args: Args, indent: Option<i64>, flow: Option<bool>) -> Result {
     let positional = args.pos.first().cloned();
     let size = |value: Option<Value>, default: i64| -> Result<usize> {
         match value.given() {
