@@ -170,7 +170,7 @@ settings! { BASE:
     DEFAULT_TRANSPORT Text "ssh" [ANSIBLE_TRANSPORT] [defaults.transport] Used "as --connection";
     DEFAULT_UNDEFINED_VAR_BEHAVIOR Bool "True" [ANSIBLE_ERROR_ON_UNDEFINED_VARS] [defaults.error_on_undefined_vars] Undone "not done yet";
     DEFAULT_VARS_PLUGIN_PATH PathSpec "{home}/plugins/vars:/usr/share/ansible/plugins/vars" [ANSIBLE_VARS_PLUGINS] [defaults.vars_plugins] Moot "no plugins in Python";
-    DEFAULT_VAULT_ENCRYPT_IDENTITY Text [ANSIBLE_VAULT_ENCRYPT_IDENTITY] [defaults.vault_encrypt_identity] Used "as --encrypt-vault-id";
+    DEFAULT_VAULT_ENCRYPT_IDENTITY Text [ANSIBLE_VAULT_ENCRYPT_IDENTITY] [defaults.vault_encrypt_identity] Undone "not done yet";
     DEFAULT_VAULT_IDENTITY Text "default" [ANSIBLE_VAULT_IDENTITY] [defaults.vault_identity] Used "the id of vault passwords that are given without one";
     DEFAULT_VAULT_IDENTITY_LIST List "" [ANSIBLE_VAULT_IDENTITY_LIST] [defaults.vault_identity_list] Used "as --vault-id";
     DEFAULT_VAULT_ID_MATCH Text "False" [ANSIBLE_VAULT_ID_MATCH] [defaults.vault_id_match] Used "only passwords of the id that something was encrypted under";

@@ -168,7 +168,7 @@ mod tests {
         let cut: String = text.lines().take(3).map(|l| format!("{l}\n")).collect();
         assert!(matches!(Envelope::parse(cut.as_bytes()), Err(Error::Damaged { .. })));
         assert!(matches!(
-            Envelope::parse(text[..text.len() - 2].as_bytes()),
+            Envelope::parse(&text.as_bytes()[..text.len() - 2]),
             Err(Error::Damaged { line, .. }) if line == text.lines().count()
         ));
         let parse = |header: &str| Envelope::parse(format!("{header}\n6162\n").as_bytes()).unwrap_err();
