@@ -20,6 +20,10 @@ pub struct VaultSettings {
     pub ask: bool,
     /// Envelopes with an id are tried with its passwords only.
     pub id_match: bool,
+    /// The id to encrypt with when there are several.
+    pub encrypt_identity: Option<String>,
+    /// In place of random ones.
+    pub encrypt_salt: Option<String>,
 }
 
 /// Passwords with their ids, in the order they are tried.
@@ -34,6 +38,8 @@ impl VaultSettings {
             identity: config.text(&table::DEFAULT_VAULT_IDENTITY),
             ask: config.flag(&table::DEFAULT_ASK_VAULT_PASS),
             id_match: matches!(&*id_match.to_lowercase(), "1" | "yes" | "true" | "on" | "y" | "t"),
+            encrypt_identity: config.text(&table::DEFAULT_VAULT_ENCRYPT_IDENTITY),
+            encrypt_salt: config.text(&table::VAULT_ENCRYPT_SALT),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The command line: `ansible-playbook`'s flags and letters, and subcommands beside it.
 
 mod args;
+mod vault;
 
 pub use args::*;
+pub use vault::*;
 
 use crate::exit::Exit;
 use crate::name::Name;
@@ -53,6 +55,8 @@ pub enum Command {
     Check(CheckCommand),
     /// Show the settings of ansible.cfg and ANSIBLE_* variables, and where each comes from
     Config(ConfigArgs),
+    /// Encrypt and decrypt files and values
+    Vault(VaultCommand),
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ pub mod galaxy;
 mod inventory;
 mod list;
 mod play;
+mod vault;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -22,6 +23,7 @@ pub fn dispatch(cli: Cli) -> Exit {
         Some(Command::Galaxy(args)) => galaxy::run(args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Config(args)) => config::run(&args),
+        Some(Command::Vault(args)) => vault::run(&args),
         None => play::run(&cli.play),
     }
 }

@@ -170,7 +170,7 @@ settings! { BASE:
     DEFAULT_TRANSPORT Text "ssh" [ANSIBLE_TRANSPORT] [defaults.transport] Used "as --connection";
     DEFAULT_UNDEFINED_VAR_BEHAVIOR Bool "True" [ANSIBLE_ERROR_ON_UNDEFINED_VARS] [defaults.error_on_undefined_vars] Undone "not done yet";
     DEFAULT_VARS_PLUGIN_PATH PathSpec "{home}/plugins/vars:/usr/share/ansible/plugins/vars" [ANSIBLE_VARS_PLUGINS] [defaults.vars_plugins] Moot "no plugins in Python";
-    DEFAULT_VAULT_ENCRYPT_IDENTITY Text [ANSIBLE_VAULT_ENCRYPT_IDENTITY] [defaults.vault_encrypt_identity] Undone "not done yet";
+    DEFAULT_VAULT_ENCRYPT_IDENTITY Text [ANSIBLE_VAULT_ENCRYPT_IDENTITY] [defaults.vault_encrypt_identity] Used "as --encrypt-vault-id of provision vault";
     DEFAULT_VAULT_IDENTITY Text "default" [ANSIBLE_VAULT_IDENTITY] [defaults.vault_identity] Used "the id of vault passwords that are given without one";
     DEFAULT_VAULT_IDENTITY_LIST List "" [ANSIBLE_VAULT_IDENTITY_LIST] [defaults.vault_identity_list] Used "as --vault-id";
     DEFAULT_VAULT_ID_MATCH Text "False" [ANSIBLE_VAULT_ID_MATCH] [defaults.vault_id_match] Used "only passwords of the id that something was encrypted under";
@@ -186,7 +186,7 @@ settings! { BASE:
     DOCSITE_ROOT_URL Text "https://docs.ansible.com/ansible-core/" [] [defaults.docsite_root_url] Moot "ansible-doc";
     DOC_FRAGMENT_PLUGIN_PATH PathSpec "{home}/plugins/doc_fragments:/usr/share/ansible/plugins/doc_fragments" [ANSIBLE_DOC_FRAGMENT_PLUGINS] [defaults.doc_fragment_plugins] Moot "no plugins in Python";
     DUPLICATE_YAML_DICT_KEY Text("error" "ignore" "warn") "warn" [ANSIBLE_DUPLICATE_YAML_DICT_KEY] [defaults.duplicate_dict_key] Undone "duplicate keys are a warning";
-    EDITOR Text "vi" [ANSIBLE_EDITOR EDITOR] [defaults.editor] Undone "not done yet";
+    EDITOR Text "vi" [ANSIBLE_EDITOR EDITOR] [defaults.editor] Used "the editor of provision vault";
     ENABLE_TASK_DEBUGGER Bool "False" [ANSIBLE_ENABLE_TASK_DEBUGGER] [defaults.enable_task_debugger] Undone "there is no task debugger";
     ERROR_ON_MISSING_HANDLER Bool "True" [ANSIBLE_ERROR_ON_MISSING_HANDLER] [defaults.error_on_missing_handler] Undone "a handler that is missing is always an error";
     FACTS_MODULES List "smart" [ANSIBLE_FACTS_MODULES] [defaults.facts_modules] Undone "facts are gathered by setup";
@@ -228,7 +228,7 @@ settings! { BASE:
     NETCONF_SSH_CONFIG Text [ANSIBLE_NETCONF_SSH_CONFIG] [netconf_connection.ssh_config] Moot "no network devices";
     NETWORK_GROUP_MODULES List "eos,nxos,ios,iosxr,junos,enos,ce,vyos,sros,dellos9,dellos10,dellos6,asa,aruba,aireos,bigip,ironware,onyx,netconf,exos,voss,slxos" [ANSIBLE_NETWORK_GROUP_MODULES] [defaults.network_group_modules] Moot "no network devices";
     OLD_PLUGIN_CACHE_CLEARING Bool "False" [ANSIBLE_OLD_PLUGIN_CACHE_CLEAR] [defaults.old_plugin_cache_clear] Moot "no plugins in Python";
-    PAGER Text "less" [ANSIBLE_PAGER PAGER] [defaults.pager] Moot "nothing is paged";
+    PAGER Text "less" [ANSIBLE_PAGER PAGER] [defaults.pager] Used "how provision vault view shows files";
     PARAMIKO_HOST_KEY_AUTO_ADD Bool "False" [ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD] [paramiko_connection.host_key_auto_add] Moot "no paramiko";
     PARAMIKO_LOOK_FOR_KEYS Bool "True" [ANSIBLE_PARAMIKO_LOOK_FOR_KEYS] [paramiko_connection.look_for_keys] Moot "no paramiko";
     PERSISTENT_COMMAND_TIMEOUT Int "30" [ANSIBLE_PERSISTENT_COMMAND_TIMEOUT] [persistent_connection.command_timeout] Moot "no network devices";

@@ -81,6 +81,11 @@ impl Keyring {
         self.passwords.iter().find(|(known, _)| known == id).map(|(_, password)| password.as_slice())
     }
 
+    /// The password at a place in [`Keyring::ids`].
+    pub fn nth(&self, index: usize) -> Option<&[u8]> {
+        self.passwords.get(index).map(|(_, password)| password.as_slice())
+    }
+
     /// Decrypts an envelope.
     ///
     /// # Errors

@@ -30,7 +30,9 @@ pub enum Meant {
 
 /// The texts that `node` may become: each template in it that is not known beforehand counts as [`ANY`].
 pub fn meant(node: &Node, task: &Task, fixed: &Values, templater: &Arc<Templater>) -> Meant {
-    let Some(text) = node.scalar_text().filter(|_| !node.is_null() && !node.is_vault()) else { return Meant::Anything };
+    let Some(text) = node.scalar_text().filter(|_| !node.is_null() && !node.is_vault()) else {
+        return Meant::Anything;
+    };
     let mut found: Vec<String> = Vec::new();
     for item in items(task, fixed, templater) {
         let scope = scope(task, fixed, item, templater);
