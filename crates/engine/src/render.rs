@@ -98,9 +98,8 @@ fn leaf(
             Value::from(text.clone())
         }
         Yaml::Str(text) => {
-            let value = templater
-                .render_str(text, scope, &options)
-                .map_err(|error| RenderError::at(error, node))?;
+            let value =
+                templater.render_str(text, scope, &options).map_err(|error| RenderError::at(error, node))?;
             // A single expression shows what another variable holds, which need be no secret.
             if node.is_secret()
                 && !text.trim_start().starts_with("{{")

@@ -5,6 +5,8 @@ use crate::{Ctx, Failure, Module, Outcome};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use provision_args::{Args, PathArg};
+use std::io::Read;
+use std::path::Path;
 
 /// Read a file of the target. The result `content` is its content in base64: use the filter `b64decode`.
 #[derive(Args)]
@@ -13,6 +15,12 @@ pub struct SlurpArgs {
     /// The file.
     #[arg(required, alias = "path")]
     pub src: PathArg,
+    /// Where to begin, for `fetch`.
+    #[arg(name = "_offset", internal)]
+    pub offset: Option<u64>,
+    /// How many bytes at most.
+    #[arg(name = "_length", internal)]
+    pub length: Option<u64>,
 }
 
 /// The module.
@@ -33,7 +41,23 @@ impl Module for Slurp {
             Some(meta) if meta.is_dir() => {
                 Err(Failure::new(format!("Source is a directory and must be a file: {}", show(&path))))
             }
-            Some(_) => Ok(outcome.with("content", STANDARD.encode(ctx.sys.read(&path)?))),
+            Some(_) => {
+                let data = match args.length {
+                    Some(length) => piece(ctx, &path, args.offset.unwrap_or(0), length)?,
+                    None => ctx.sys.read(&path)?,
+                };
+                Ok(outcome.with("content", STANDARD.encode(data)))
+            }
         }
     }
+}
+
+/// A part of a file that is fetched piece by piece.
+fn piece(ctx: &Ctx<'_>, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>, Failure> {
+    let mut file = ctx.sys.open(path)?;
+    let failed = |why: std::io::Error| Failure::new(format!("cannot read {}: {why}", show(path)));
+    std::io::copy(&mut (&mut file).take(offset), &mut std::io::sink()).map_err(failed)?;
+    let mut data = Vec::new();
+    file.take(length).read_to_end(&mut data).map_err(failed)?;
+    Ok(data)
 }

@@ -9,13 +9,17 @@ mod background;
 mod copy;
 mod debug;
 mod fail;
+mod fetch;
 mod groups;
 mod include_vars;
 mod pause;
 mod raw;
+mod reboot;
 mod script;
 mod set_fact;
+mod set_stats;
 mod template;
+mod unarchive;
 mod validate_argument_spec;
 mod wait_for_connection;
 
@@ -38,21 +42,24 @@ const fn action(full: &'static str, spec: Option<&'static ArgSpec>) -> Action {
 
 /// Every action there is. Modules of the agent stand in `provision_modules::registry`.
 const ACTIONS: &[Action] = &[
-    action("ansible.builtin.add_host", None),
     Action { raw: &["that"], ..action("ansible.builtin.assert", Some(assert::AssertArgs::SPEC)) },
     Action { raw: &["var"], ..action("ansible.builtin.debug", Some(debug::DebugArgs::SPEC)) },
+    Action { raw: &["apply"], ..action("ansible.builtin.include_role", Some(IncludeRoleArgs::SPEC)) },
+    Action { raw: &["apply"], ..action("ansible.builtin.include_tasks", Some(IncludeTasksArgs::SPEC)) },
+    action("ansible.builtin.add_host", None),
     action("ansible.builtin.fail", Some(fail::FailArgs::SPEC)),
+    action("ansible.builtin.fetch", Some(fetch::FetchArgs::SPEC)),
     action("ansible.builtin.gather_facts", None),
     action("ansible.builtin.group_by", Some(groups::GroupByArgs::SPEC)),
     action("ansible.builtin.import_role", Some(IncludeRoleArgs::SPEC)),
     action("ansible.builtin.import_tasks", Some(IncludeTasksArgs::SPEC)),
-    Action { raw: &["apply"], ..action("ansible.builtin.include_role", Some(IncludeRoleArgs::SPEC)) },
-    Action { raw: &["apply"], ..action("ansible.builtin.include_tasks", Some(IncludeTasksArgs::SPEC)) },
     action("ansible.builtin.include_vars", Some(include_vars::IncludeVarsArgs::SPEC)),
     action("ansible.builtin.meta", None),
     action("ansible.builtin.pause", Some(pause::PauseArgs::SPEC)),
     action("ansible.builtin.raw", Some(raw::RawArgs::SPEC)),
+    action("ansible.builtin.reboot", Some(reboot::RebootArgs::SPEC)),
     action("ansible.builtin.set_fact", None),
+    action("ansible.builtin.set_stats", Some(set_stats::SetStatsArgs::SPEC)),
     action("ansible.builtin.template", Some(template::TemplateArgs::SPEC)),
     action("ansible.builtin.validate_argument_spec", None),
     action("ansible.builtin.wait_for_connection", Some(wait_for_connection::WaitForConnectionArgs::SPEC)),
@@ -152,6 +159,7 @@ pub async fn perform(attempt: &mut Attempt<'_>, args: Map<String, Value>) -> Rep
         "copy" => copy::run(attempt, args).await,
         "debug" => debug::run(attempt, &args),
         "fail" => fail::run(&args),
+        "fetch" => fetch::run(attempt, &args).await,
         "group_by" => groups::group_by(attempt, &args),
         "include_role" | "include_tasks" => {
             let include = Include { args, vars: attempt.loop_vars.clone(), item: attempt.item.clone() };
@@ -163,11 +171,14 @@ pub async fn perform(attempt: &mut Attempt<'_>, args: Map<String, Value>) -> Rep
         "meta" => Reply::fail("this meta action cannot stand here"),
         "pause" => pause::run(attempt, &args).await,
         "raw" => raw::run(attempt, &args).await,
+        "reboot" => reboot::run(attempt, &args).await,
         "script" => script::run(attempt, args).await,
         "set_fact" => set_fact::run(args),
+        "set_stats" => set_stats::run(&args),
         // Which options there are `setup` says.
         "gather_facts" | "setup" => agent::setup(attempt, args).await,
         "template" => template::run(attempt, args).await,
+        "unarchive" => unarchive::run(attempt, args).await,
         "validate_argument_spec" => validate_argument_spec::run(attempt, &args),
         "wait_for_connection" => wait_for_connection::run(attempt, &args).await,
         _ => agent::call(attempt, &full, args).await,

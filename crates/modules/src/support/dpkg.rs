@@ -17,6 +17,7 @@ pub struct Package {
     pub version: String,
     /// The third word of its status: "installed", "config-files", "half-configured", …
     pub state: String,
+    pub section: String,
     /// Names it stands in for.
     pub provides: Vec<String>,
 }
@@ -72,6 +73,7 @@ impl Database {
                 b"Package" => package.name = value(),
                 b"Architecture" => package.arch = value(),
                 b"Version" => package.version = value(),
+                b"Section" => package.section = value(),
                 b"Status" => package.state = value().split(' ').nth(2).unwrap_or_default().to_owned(),
                 b"Provides" => {
                     let word = |item: &str| item.split_whitespace().next().map(str::to_owned);
@@ -123,6 +125,11 @@ impl Database {
             |package: &Package| package.has_files() || (with_config && package.state == "config-files");
         let all = self.packages.iter().filter(|(_, all)| all.iter().any(there));
         all.map(|(name, _)| name.as_str()).filter(|name| glob::matches(pattern, name)).collect()
+    }
+
+    /// What is installed, by name.
+    pub fn installed(&self) -> impl Iterator<Item = &Package> {
+        self.packages.values().flatten().filter(|package| package.is_installed())
     }
 
     /// What is installed: versions by name (with `:arch` where it is not this processor's).

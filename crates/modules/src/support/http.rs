@@ -116,6 +116,41 @@ impl Reply {
     }
 }
 
+/// A file at a URL, as it comes.
+pub fn get(ctx: &Ctx<'_>, url: &str, validate_certs: bool) -> Result<Reply, Failure> {
+    let request = Request {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: None,
+        redirects: Redirects::Python,
+        user: None,
+        force_basic_auth: false,
+        user_agent: "provision",
+        timeout: Duration::from_secs(30),
+        use_proxy: true,
+        validate_certs,
+        ca_path: None,
+        client_cert: None,
+        client_key: None,
+    };
+    let failed = |why: String| Failure::new(format!("Failed to download {url}: {why}"));
+    let reply = send(ctx, &request).map_err(|failure| failed(failure.msg))?;
+    if reply.status == 200 { Ok(reply) } else { Err(failed(reply.message())) }
+}
+
+/// A small file that is fetched to be kept: a key of a repository. A web page is an error: it is what servers answer
+/// for what they do not have.
+pub fn get_key(ctx: &Ctx<'_>, url: &str, validate_certs: bool) -> Result<Vec<u8>, Failure> {
+    let mut data = Vec::new();
+    let read = get(ctx, url, validate_certs)?.body.take(1 << 20).read_to_end(&mut data);
+    read.map_err(|why| Failure::new(format!("Failed to download {url}: {why}")))?;
+    if data.is_empty() || data.trim_ascii_start().starts_with(b"<") {
+        return Err(Failure::new(format!("Failed to download {url}: that is no key")));
+    }
+    Ok(data)
+}
+
 /// Sends a request, follows redirects and answers to "who is there". The error is Ansible's text after "Request failed: ".
 pub fn send(ctx: &Ctx<'_>, request: &Request<'_>) -> Result<Reply, Failure> {
     let (mut url, in_url) = without_user(&request.url);

@@ -11,6 +11,7 @@ pub mod files;
 pub mod glob;
 pub mod http;
 pub mod net;
+pub mod openpgp;
 pub mod openssl;
 pub mod options;
 pub mod regex;

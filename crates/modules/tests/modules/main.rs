@@ -4,17 +4,23 @@
 #[cfg(test)]
 mod apt;
 #[cfg(test)]
+mod apt_sources;
+#[cfg(test)]
 mod blockinfile;
 #[cfg(test)]
 mod command;
 #[cfg(test)]
 mod copy;
 #[cfg(test)]
+mod cron;
+#[cfg(test)]
 mod file;
 #[cfg(test)]
 mod find;
 #[cfg(test)]
 mod get_url;
+#[cfg(test)]
+mod ini_file;
 #[cfg(test)]
 mod iptables;
 #[cfg(test)]
@@ -40,9 +46,13 @@ mod setup;
 #[cfg(test)]
 mod small;
 #[cfg(test)]
+mod small_system;
+#[cfg(test)]
 mod stat;
 #[cfg(test)]
 mod systemd;
+#[cfg(test)]
+mod unarchive;
 #[cfg(test)]
 mod uncertain;
 #[cfg(test)]
