@@ -112,7 +112,7 @@ pub fn offer_name(path: &Path, args: &mut Map<String, Value>) -> Result<(), Stri
 }
 
 /// The plain content of a vaulted file; None when it is not vaulted. Of other files only the first bytes are read.
-fn decrypted(path: &Path, vault: Option<&Keyring>) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+pub fn decrypted(path: &Path, vault: Option<&Keyring>) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
     let Some(vault) = vault else { return Ok(None) };
     let mut first = Vec::new();
     std::fs::File::open(path)

@@ -4,6 +4,7 @@
 //! prepares here and calls the agent.
 
 mod agent;
+mod assemble;
 mod assert;
 mod background;
 mod copy;
@@ -155,6 +156,7 @@ pub async fn perform(attempt: &mut Attempt<'_>, args: Map<String, Value>) -> Rep
     match full.strip_prefix("ansible.builtin.").unwrap_or(&full) {
         "add_host" => groups::add_host(attempt, args),
         "async_status" => background::status(attempt, args).await,
+        "assemble" => assemble::run(attempt, args).await,
         "assert" => assert::run(attempt, &args),
         "copy" => copy::run(attempt, args).await,
         "debug" => debug::run(attempt, &args),

@@ -32,7 +32,9 @@ pub async fn run(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
             Err(reply) => return *reply,
         };
         let mut offered = Map::new();
-        if let Err(error) = copy::offer_file(&path, &mut offered, &mut store) {
+        let decrypt = args.get("decrypt").and_then(render::truth).unwrap_or(true);
+        let vault = decrypt.then(|| attempt.run.engine.templater.vault());
+        if let Err(error) = copy::offer_file(&path, vault, &mut offered, &mut store) {
             return Reply::fail(format!("cannot read {}: {error}", path.display()));
         }
         args.extend(offered.into_iter().filter(|(key, _)| key == "_inline" || key == "_blob"));
