@@ -14,6 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// What is to be run.
+pub struct Work {
+    pub engine: Arc<Engine>,
+    pub playbooks: Vec<Playbook>,
+}
+
 /// The engine; cached facts are forgotten first if that is wanted.
 ///
 /// # Errors
@@ -50,7 +56,8 @@ pub fn engine(
 }
 
 /// Runs the playbooks to their end, or until the second Ctrl-C.
-pub fn go(engine: &Arc<Engine>, playbooks: &[Playbook]) -> Exit {
+pub fn go(work: &Work) -> Exit {
+    let Work { engine, playbooks } = work;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

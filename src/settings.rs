@@ -1,9 +1,13 @@
 //! From the command line and the configuration to the engine's settings.
 
+use crate::cli::complain;
 use crate::cli::{BecomeArgs, CheckArgs, ConnectionArgs, InventoryArgs, OutputArgs, RunArgs, TaskArgs};
+use crate::commands::tell;
 use crate::config::{Config, Setting, table};
+use crate::exit::Exit;
 use crate::prompt;
 use provision_engine::facts::Gathering;
+use provision_engine::state::Unmatched;
 use provision_engine::transport::Secret;
 use provision_engine::{Prompter, Settings};
 use provision_project::Vars;
@@ -25,21 +29,46 @@ pub struct Flags<'a> {
     pub connection: &'a ConnectionArgs,
 }
 
+/// Why there are no settings.
+pub struct Wrong {
+    exit: Exit,
+    text: String,
+}
+
+impl Wrong {
+    /// Tells the person; how the command ends.
+    pub fn tell(self) -> Exit {
+        match self.exit {
+            Exit::Usage => complain(&self.text),
+            exit => {
+                tell(&format!("error: {}", self.text));
+                exit
+            }
+        }
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(text: String) -> Self {
+        Self { exit: Exit::Usage, text }
+    }
+}
+
 /// The settings; passwords are asked for.
 ///
 /// # Errors
-/// What is wrong with the flags, as a text for the user.
-pub fn settings(flags: &Flags, config: &Config, extra_vars: Arc<Vars>) -> Result<Settings, String> {
+/// What is wrong with the flags, or a password file that cannot be read.
+pub fn settings(flags: &Flags, config: &Config, extra_vars: Arc<Vars>) -> Result<Settings, Wrong> {
     let forks =
         flags.run.forks.or(config.given_number(&table::DEFAULT_FORKS).map(|n| n as usize)).unwrap_or(FORKS);
     if forks == 0 {
-        return Err("--forks must be at least 1".to_owned());
+        return Err("--forks must be at least 1".to_owned().into());
     }
     let modules: Vec<&str> = flags.run.module_path.iter().flat_map(|path| path.split(':')).collect();
     if let Some(dir) =
         modules.iter().find(|dir| std::fs::read_dir(dir).is_ok_and(|mut dir| dir.next().is_some()))
     {
-        return Err(format!("--module-path {dir}: modules of one's own are not supported"));
+        return Err(format!("--module-path {dir}: modules of one's own are not supported").into());
     }
     let (password, become_password) = passwords(flags, config)?;
     let verbosity = match flags.say.verbose {
@@ -88,6 +117,12 @@ pub fn settings(flags: &Flags, config: &Config, extra_vars: Arc<Vars>) -> Result
         },
         facts_not_injected: !config.flag(&table::INJECT_FACTS_AS_VARS),
         strategy: config.given(&table::DEFAULT_STRATEGY),
+        step: flags.tasks.step,
+        unmatched: match config.text(&table::HOST_PATTERN_MISMATCH).as_deref() {
+            Some("ignore") => Unmatched::Ignore,
+            Some("error") => Unmatched::Refuse,
+            _ => Unmatched::Warn,
+        },
         merge_hashes: config.text(&table::DEFAULT_HASH_BEHAVIOUR).as_deref() == Some("merge"),
         config_file: config.file.as_ref().map(|file| file.path.clone()),
     })
@@ -98,13 +133,16 @@ fn given(flag: &Option<String>, config: &Config, setting: &Setting) -> Option<St
 }
 
 /// The passwords for logging in and for becoming, from files or from the person.
-fn passwords(flags: &Flags, config: &Config) -> Result<(Option<Secret>, Option<Secret>), String> {
-    let ask = |wanted: bool, file: Option<PathBuf>, text: &str| -> Result<Option<Secret>, String> {
+fn passwords(flags: &Flags, config: &Config) -> Result<(Option<Secret>, Option<Secret>), Wrong> {
+    let ask = |wanted: bool, file: Option<PathBuf>, text: &str| -> Result<Option<Secret>, Wrong> {
         match file {
-            Some(path) => prompt::file(&path).map(Secret::new).map(Some),
+            Some(path) => {
+                let text = prompt::file(&path).map_err(|text| Wrong { exit: Exit::Missing, text })?;
+                Ok(Some(Secret::new(text)))
+            }
             None if wanted => match prompt::Terminal.ask(text, true) {
                 Some(answer) => Ok(Some(Secret::new(answer))),
-                None => Err("no password was given".to_owned()),
+                None => Err("no password was given".to_owned().into()),
             },
             None => Ok(None),
         }

@@ -5,6 +5,7 @@ use crate::commands::tell;
 use crate::config::{Config, table};
 use crate::exit::Exit;
 use crate::extra_vars;
+use crate::name::Name;
 use crate::vault::VaultSettings;
 use provision_engine::actions::AllModules;
 use provision_engine::secrets::Secrets;
@@ -161,6 +162,22 @@ impl Setup {
             return Err(Exit::Invalid);
         }
         Ok(())
+    }
+}
+
+/// What Ansible warns of when there is nobody in the inventory; under its names alone.
+pub fn warn_of_nobody(setup: &Setup) {
+    if !Name::called().is_ansible() || !setup.inventory.hosts.is_empty() {
+        return;
+    }
+    if setup.config.flag(&table::INVENTORY_UNPARSED_WARNING) {
+        tell("[WARNING]: No inventory was parsed, only implicit localhost is available");
+    }
+    if setup.config.flag(&table::LOCALHOST_WARNING) && Name::called() == Name::Playbook {
+        tell(
+            "[WARNING]: provided hosts list is empty, only localhost is available. Note that the implicit localhost \
+             does not match 'all'",
+        );
     }
 }
 

@@ -37,6 +37,9 @@ pub struct TaskArgs {
     /// Run notified handlers even when a task fails
     #[arg(long)]
     pub force_handlers: bool,
+    /// Ask before each task
+    #[arg(long)]
+    pub step: bool,
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -57,6 +57,21 @@ pub enum Command {
     Config(ConfigArgs),
     /// Encrypt and decrypt files and values
     Vault(VaultCommand),
+    /// Print a script that completes this command's words in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page of this command, or of one of its commands
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    pub command: Option<String>,
 }
 
 #[derive(Debug, Args)]

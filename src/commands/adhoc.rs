@@ -4,28 +4,26 @@ use super::{print, tell};
 use crate::cli::{AdhocArgs, TaskArgs, complain};
 use crate::config::table;
 use crate::exit::Exit;
-use crate::run::{engine, go};
-use crate::settings::{Flags, settings};
-use crate::setup::{self, Setup, env};
+use crate::reporting;
+use crate::run::{Work, engine, go};
+use crate::settings::{Flags, Wrong, settings};
+use crate::setup::{self, Setup};
+use provision_engine::check;
 use provision_engine::event::Reporter;
-use provision_engine::{Engine, check};
-use provision_project::Playbook;
 use provision_report::{Minimal, Options, Tee, Tree};
 use serde_json::{Map, Value, json};
-use std::io::IsTerminal;
-use std::sync::Arc;
 
 /// Modules that are nothing without arguments.
 const NEEDY: &[&str] = &["command", "shell", "raw", "script"];
 
 pub fn run(args: &AdhocArgs) -> Exit {
     match prepare(args) {
-        Ok((engine, playbook)) => go(&engine, &[playbook]),
+        Ok(work) => go(&work),
         Err(exit) => exit,
     }
 }
 
-fn prepare(args: &AdhocArgs) -> Result<(Arc<Engine>, Playbook), Exit> {
+fn prepare(args: &AdhocArgs) -> Result<Work, Exit> {
     let config = setup::config()?;
     let here = std::env::current_dir().unwrap_or_default();
     let dir = args.playbook_dir.clone().or_else(|| config.path(&table::PLAYBOOK_DIR)).unwrap_or_default();
@@ -70,6 +68,7 @@ fn prepare(args: &AdhocArgs) -> Result<(Arc<Engine>, Playbook), Exit> {
     let asked = check::Asked { limit: args.hosts.limit.clone(), ..check::Asked::default() };
     setup.check(std::slice::from_ref(&playbook), asked);
     setup.say(&args.say.color)?;
+    setup::warn_of_nobody(&setup);
     let flags = Flags {
         hosts: &args.hosts,
         tasks: &TaskArgs::default(),
@@ -79,9 +78,10 @@ fn prepare(args: &AdhocArgs) -> Result<(Arc<Engine>, Playbook), Exit> {
         r#become: &args.r#become,
         connection: &args.connection,
     };
-    let settings = settings(&flags, &setup.config, setup.extra.clone()).map_err(|text| complain(&text))?;
+    let settings = settings(&flags, &setup.config, setup.extra.clone()).map_err(Wrong::tell)?;
+    let options = reporting::options(&setup.config, &args.say.color, settings.verbosity);
     let origin = format!("{place}\n\n{}", excerpt(&module, &words, args, &setup));
-    let reporter = reporter(args, settings.verbosity, origin).map_err(|text| complain(&text))?;
+    let reporter = reporter(args, options, origin).map_err(|text| complain(&text))?;
     let engine = engine(setup, settings, reporter, args.run.flush_cache).map_err(wrong)?;
     let hosts = match playbook.plays.first().map(|play| engine.play_hosts(play)) {
         Some(Ok(hosts)) => hosts,
@@ -101,7 +101,7 @@ fn prepare(args: &AdhocArgs) -> Result<(Arc<Engine>, Playbook), Exit> {
     if hosts.is_empty() || args.list_hosts {
         return Err(Exit::Done);
     }
-    Ok((engine, playbook))
+    Ok(Work { engine, playbooks: vec![playbook] })
 }
 
 /// The task as a playbook would have it.
@@ -162,13 +162,7 @@ fn excerpt(module: &str, words: &str, args: &AdhocArgs, setup: &Setup) -> String
     }
 }
 
-fn reporter(args: &AdhocArgs, verbosity: u8, origin: String) -> Result<Box<dyn Reporter>, String> {
-    let tty = std::io::stdout().is_terminal();
-    let options = Options {
-        color: provision_report::color(tty, Some(&args.say.color), &env),
-        verbosity,
-        ..Options::default()
-    };
+fn reporter(args: &AdhocArgs, options: Options, origin: String) -> Result<Box<dyn Reporter>, String> {
     let minimal =
         Minimal::new(Box::new(std::io::stdout()), Box::new(std::io::stderr()), options).with_origin(origin);
     let first: Box<dyn Reporter> = Box::new(if args.one_line { minimal.one_line() } else { minimal });

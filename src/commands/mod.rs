@@ -8,6 +8,7 @@ pub mod galaxy;
 mod inventory;
 mod list;
 mod play;
+mod shell;
 mod vault;
 
 use crate::cli::{Cli, Command};
@@ -22,6 +23,8 @@ pub fn dispatch(cli: Cli) -> Exit {
         Some(Command::Docs(args)) => docs::run(&args),
         Some(Command::Galaxy(args)) => galaxy::run(args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Completions(args)) => shell::completions(&args),
+        Some(Command::Man(args)) => shell::man(&args),
         Some(Command::Config(args)) => config::run(&args),
         Some(Command::Vault(args)) => vault::run(&args),
         None => play::run(&cli.play),

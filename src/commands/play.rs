@@ -4,26 +4,22 @@ use super::{list, print, tell};
 use crate::cli::{PlayArgs, complain};
 use crate::config::table;
 use crate::exit::Exit;
-use crate::name::Name;
-use crate::run::{engine, go};
-use crate::settings::{self, Flags, settings};
-use crate::setup::{self, Setup, env};
-use provision_engine::event::Reporter;
-use provision_engine::{Engine, Settings, check};
-use provision_project::Playbook;
-use provision_report::{Kind, Options};
-use std::io::IsTerminal;
-use std::sync::Arc;
+use crate::reporting;
+use crate::retry_file::RetryFile;
+use crate::run::{Work, engine, go};
+use crate::settings::{self, Flags, Wrong, settings};
+use crate::setup::{self, Setup};
+use provision_engine::check;
 
 pub fn run(args: &PlayArgs) -> Exit {
     match prepare(args) {
-        Ok((engine, playbooks)) => go(&engine, &playbooks),
+        Ok(work) => go(&work),
         Err(exit) => exit,
     }
 }
 
-/// The engine and the playbooks, or how the command ended before a run was wanted.
-fn prepare(args: &PlayArgs) -> Result<(Arc<Engine>, Vec<Playbook>), Exit> {
+/// What is to be run, or how the command ended before a run was wanted.
+fn prepare(args: &PlayArgs) -> Result<Work, Exit> {
     let config = setup::config()?;
     let dir = setup::playbook_dir(&args.playbooks);
     let mut setup =
@@ -37,6 +33,7 @@ fn prepare(args: &PlayArgs) -> Result<(Arc<Engine>, Vec<Playbook>), Exit> {
     };
     let playbooks = setup.playbooks(&args.playbooks, asked)?;
     setup.say(&args.say.color)?;
+    setup::warn_of_nobody(&setup);
     if args.look.syntax_check {
         for path in &args.playbooks {
             print(&format!("\nplaybook: {}\n", path.display()));
@@ -52,8 +49,12 @@ fn prepare(args: &PlayArgs) -> Result<(Arc<Engine>, Vec<Playbook>), Exit> {
         r#become: &args.r#become,
         connection: &args.connection,
     };
-    let settings = settings(&flags, &setup.config, setup.extra.clone()).map_err(|text| complain(&text))?;
-    let reporter = reporter(args, &settings).map_err(|text| complain(&text))?;
+    let settings = settings(&flags, &setup.config, setup.extra.clone()).map_err(Wrong::tell)?;
+    let options = reporting::options(&setup.config, &args.say.color, settings.verbosity);
+    let retry = args.playbooks.last().and_then(|playbook| RetryFile::wanted(&setup.config, playbook));
+    let reporter =
+        reporting::reporter(&setup.config, args.output.as_deref(), args.events.as_deref(), retry, options)
+            .map_err(|text| complain(&text))?;
     let engine = engine(setup, settings, reporter, args.run.flush_cache).map_err(|text| {
         tell(&format!("error: {text}"));
         Exit::Setting
@@ -74,33 +75,5 @@ fn prepare(args: &PlayArgs) -> Result<(Arc<Engine>, Vec<Playbook>), Exit> {
             return Err(if args.hosts.limit.is_some() { Exit::NoHosts } else { Exit::Invalid });
         }
     }
-    Ok((engine, playbooks))
-}
-
-fn reporter(args: &PlayArgs, settings: &Settings) -> Result<Box<dyn Reporter>, String> {
-    let tty = std::io::stdout().is_terminal();
-    let (out, err) = (Box::new(std::io::stdout()), Box::new(std::io::stderr()));
-    let options = Options {
-        color: provision_report::color(tty, Some(&args.say.color), &env),
-        verbosity: settings.verbosity,
-        columns: None,
-    };
-    // What calls ansible-playbook reads its lines.
-    let wanted = match args.output.as_deref() {
-        None if Name::called().is_ansible() => Some("ansible"),
-        given => given,
-    };
-    let shown: Box<dyn Reporter> = match provision_report::choose(wanted, tty, &env)? {
-        Kind::Json => Box::new(provision_report::Json::new(out)),
-        Kind::Human => Box::new(provision_report::Terminal::new(out, err, options)),
-        Kind::Ansible => Box::new(provision_report::Ansible::new(
-            out,
-            err,
-            Options { columns: provision_report::columns(), ..options },
-        )),
-    };
-    let Some(path) = &args.events else { return Ok(shown) };
-    let file = std::fs::File::create(path).map_err(|e| format!("--events {}: {e}", path.display()))?;
-    let written = Box::new(provision_report::Json::new(Box::new(file)));
-    Ok(Box::new(provision_report::Tee { first: shown, second: written }))
+    Ok(Work { engine, playbooks })
 }

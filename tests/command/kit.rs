@@ -1,5 +1,6 @@
 //! A directory, and the command in it with a home of its own.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -45,6 +46,26 @@ impl Place {
         said(command.args(args), self.dir.path())
     }
 
+    /// Runs it under another name, with these variables and this on its standard input.
+    pub fn run_as(&self, name: &str, args: &[&str], vars: &[(&str, &str)], input: &str) -> Said {
+        let link = self.path("bin").join(name);
+        if !link.exists() {
+            std::fs::create_dir_all(self.path("bin")).unwrap();
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_provision"), &link).unwrap();
+        }
+        let mut command = Command::new(link);
+        let mut child = clean(command.args(args), self.dir.path())
+            .envs(vars.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads nothing may be gone already.
+        _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap().into()
+    }
+
     /// Runs a line of shell in the directory; it must succeed.
     #[track_caller]
     pub fn sh(&self, line: &str) -> String {
@@ -55,19 +76,25 @@ impl Place {
 }
 
 fn said(command: &mut Command, dir: &Path) -> Said {
-    let output = command
+    clean(command, dir).stdin(Stdio::null()).output().unwrap().into()
+}
+
+fn clean<'a>(command: &'a mut Command, dir: &Path) -> &'a mut Command {
+    command
         .current_dir(dir)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", dir.join("home"))
         .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Said {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+}
+
+impl From<std::process::Output> for Said {
+    fn from(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 

@@ -52,8 +52,21 @@ pub struct Settings {
     pub merge_hashes: bool,
     /// The configuration file in use (`ansible_config_file`).
     pub config_file: Option<PathBuf>,
+    /// Ask before each task (`--step`).
+    pub step: bool,
+    /// What becomes of a part of a host pattern that matches nobody.
+    pub unmatched: Unmatched,
     /// Show the output of commands while they run.
     pub stream: bool,
+}
+
+/// `host_pattern_mismatch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unmatched {
+    #[default]
+    Warn,
+    Ignore,
+    Refuse,
 }
 
 /// Reads the inventory's sources again.
@@ -86,6 +99,8 @@ pub struct Engine {
     /// Why the run ends here and now, where Ansible ends it without a recap.
     aborted: OnceLock<String>,
     pub started: AtomicBool,
+    /// `--step` until the person says `c`.
+    pub stepping: AtomicBool,
     pub task_events: AtomicU64,
 }
 
@@ -315,6 +330,7 @@ impl Engine {
 impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
+            stepping: AtomicBool::new(parts.settings.step),
             settings: parts.settings,
             inventory: RwLock::new(Arc::new(parts.inventory)),
             loader: parts.loader,

@@ -18,8 +18,35 @@ pub struct Options {
     pub color: bool,
     /// How often `-v` was given.
     pub verbosity: u8,
+    pub display: Display,
     /// The terminal's columns; none when the output is no terminal. Below 80 they count as 80, as in Ansible.
     pub columns: Option<usize>,
+}
+
+/// What the default callback is told to leave out or to add (`ansible.cfg`).
+#[derive(Debug, Clone)]
+pub struct Display {
+    pub skipped_hosts: bool,
+    pub ok_hosts: bool,
+    /// Failures go to standard error.
+    pub failed_stderr: bool,
+    /// Banners say that nothing is changed.
+    pub check_mode_markers: bool,
+    pub per_host_start: bool,
+    pub task_path_on_failure: bool,
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Self {
+            skipped_hosts: true,
+            ok_hosts: true,
+            failed_stderr: false,
+            check_mode_markers: false,
+            per_host_start: false,
+            task_path_on_failure: false,
+        }
+    }
 }
 
 /// Ansible's default callback.
@@ -30,6 +57,8 @@ pub struct Ansible {
     tasks: HashMap<u64, Arc<TaskInfo>>,
     /// The task whose banner stands last: results of another one need theirs again (strategy free).
     banner: Option<u64>,
+    /// The whole run is a dry run.
+    check: bool,
     /// Errors and warnings are said once.
     said: HashSet<String>,
 }
@@ -42,11 +71,15 @@ impl Ansible {
             options,
             tasks: HashMap::new(),
             banner: None,
+            check: false,
             said: HashSet::new(),
         }
     }
 
     fn item(&mut self, done: &Done) {
+        if self.hides(done.outcome) {
+            return;
+        }
         if self.is_include(done.task) && matches!(done.outcome, Outcome::Ok | Outcome::Changed) {
             return;
         }
@@ -67,12 +100,21 @@ impl Ansible {
             // The host's result says whether it is ignored.
             Outcome::Failed | Outcome::Ignored | Outcome::Unreachable => {
                 let json = self.json(done);
-                self.say(&format!("failed: [{host}] (item={label}) => {json}"), Colour::Error);
+                self.fail(&format!("failed: [{host}] (item={label}) => {json}"), Colour::Error);
             }
         }
     }
 
+    /// Is an outcome left out?
+    fn hides(&self, outcome: Outcome) -> bool {
+        let display = &self.options.display;
+        outcome == Outcome::Skipped && !display.skipped_hosts || outcome == Outcome::Ok && !display.ok_hosts
+    }
+
     fn host(&mut self, done: &Done) {
+        if self.hides(done.outcome) {
+            return;
+        }
         let fine = matches!(done.outcome, Outcome::Ok | Outcome::Changed);
         if fine && (done.looped || self.is_include(done.task)) {
             return;
@@ -93,13 +135,13 @@ impl Ansible {
             }
             _ if unreachable(done) => {
                 let json = self.json(done);
-                self.say(&format!("fatal: [{host}]: UNREACHABLE! => {json}"), Colour::Unreachable);
+                self.fail(&format!("fatal: [{host}]: UNREACHABLE! => {json}"), Colour::Unreachable);
             }
             // The items have said it.
             _ if done.looped => {}
             _ => {
                 let json = self.json(done);
-                self.say(&format!("fatal: [{host}]: FAILED! => {json}"), Colour::Error);
+                self.fail(&format!("fatal: [{host}]: FAILED! => {json}"), Colour::Error);
             }
         }
         if done.outcome == Outcome::Ignored {
@@ -137,22 +179,33 @@ impl Ansible {
 
     /// Why it failed, with what of the playbook that is; once for all hosts that fail alike.
     fn error(&mut self, done: &Done) {
-        if done.causes.is_empty() {
-            return;
-        }
-        let blocks: Vec<String> = done.causes.iter().map(block).collect();
-        let text = match blocks.as_slice() {
-            [one] => format!("[ERROR]: {one}"),
-            _ => format!("[ERROR]: {}\n\n{}", failure(done), blocks.join("\n<<< caused by >>>\n\n")),
-        };
+        let Some(text) = error_text(done) else { return };
         if self.said.insert(text.clone()) {
-            self.say(&text, Colour::Error);
+            self.fail(&text, Colour::Error);
         }
+        let path = self.options.display.task_path_on_failure && self.options.verbosity < 2;
+        if let Some(task) = self.tasks.get(&done.task).filter(|_| path) {
+            let place = format!("task path: {}\n", task.place);
+            self.put(&place);
+        }
+    }
+
+    /// A failure, on the stream that failures go to.
+    fn fail(&mut self, text: &str, colour: Colour) {
+        match self.options.display.failed_stderr {
+            true => self.put_error(text, colour),
+            false => self.say(text, colour),
+        }
+    }
+
+    /// What banners say of a dry run.
+    fn marker(&self, check: bool) -> &'static str {
+        if check && self.options.display.check_mode_markers { " [CHECK MODE]" } else { "" }
     }
 
     fn task(&mut self, task: &TaskInfo) {
         let head = if task.kind == TaskKind::Handler { "RUNNING HANDLER" } else { "TASK" };
-        self.banner(&format!("{head} [{}]", task.name.trim()));
+        self.banner(&format!("{head} [{}]{}", task.name.trim(), self.marker(task.check)));
         self.banner = Some(task.id);
         if self.options.verbosity >= 2 && !task.place.is_empty() {
             self.put(&format!("task path: {}\n", task.place));
@@ -242,31 +295,43 @@ impl Ansible {
 impl Reporter for Ansible {
     fn event(&mut self, event: &Event) {
         match event {
-            Event::RunStart { playbooks, .. } if self.options.verbosity >= 2 => {
-                for playbook in playbooks {
+            Event::RunStart { playbooks, check, .. } => {
+                self.check = *check;
+                if !self.marker(*check).is_empty() {
+                    self.banner("DRY RUN");
+                }
+                let named = if self.options.verbosity >= 2 { playbooks.as_slice() } else { &[] };
+                for playbook in named {
                     let name = playbook.rsplit('/').next().unwrap_or(playbook);
                     self.banner(&format!("PLAYBOOK: {name}"));
                 }
             }
             Event::PlayStart { name, .. } => {
                 self.banner = None;
+                let marker = self.marker(self.check);
                 match name.trim() {
-                    "" => self.banner("PLAY"),
-                    name => self.banner(&format!("PLAY [{name}]")),
+                    "" => self.banner(&format!("PLAY{marker}")),
+                    name => self.banner(&format!("PLAY [{name}]{marker}")),
                 }
             }
             Event::NoHosts { .. } => self.say("skipping: no hosts matched", Colour::Skip),
             Event::TaskStart { task, .. } => {
                 self.tasks.insert(task.id, task.clone());
                 // `meta` is headed for each host.
+                // Where results are left out, a banner waits for one that is not.
+                let all = self.options.display.skipped_hosts && self.options.display.ok_hosts;
                 let headed = task.kind != TaskKind::Silent || is_include(task);
-                if !task.free && headed && action(task) != "meta" {
+                if all && !task.free && headed && action(task) != "meta" {
                     self.task(task);
                 }
             }
-            Event::HostStart { task, .. } => {
-                if let Some(task) = self.tasks.get(task).filter(|task| action(task) == "meta").cloned() {
+            Event::HostStart { task, host } => {
+                let Some(task) = self.tasks.get(task).cloned() else { return };
+                if action(&task) == "meta" {
                     self.task(&task);
+                } else if self.options.display.per_host_start && task.kind != TaskKind::Silent {
+                    let head = if task.kind == TaskKind::Handler { "RUNNING HANDLER" } else { "TASK" };
+                    self.put(&format!(" [started {head}: {} on {host}]\n", task.name.trim()));
                 }
             }
             Event::Say { text } => self.put(&format!("{text}\n")),
@@ -304,12 +369,15 @@ impl Reporter for Ansible {
             Event::RunEnd { aborted: Some(_), .. } => {}
             Event::RunEnd { stats, interrupted, .. } => {
                 self.recap(stats);
+                if !self.marker(self.check).is_empty() {
+                    self.banner("DRY RUN");
+                }
                 if *interrupted {
                     self.put_error("[ERROR]: User interrupted execution", Colour::Error);
                 }
             }
             // Ansible says nothing of these; output comes with the result.
-            Event::RunStart { .. } | Event::Output { .. } => {}
+            Event::Output { .. } => {}
         }
         if self.out.as_mut().is_some_and(|out| out.flush().is_err()) {
             self.out = None;
@@ -325,6 +393,16 @@ pub(crate) fn failure(done: &Done) -> String {
     };
     let outer = outer.iter().map(|cause| cause.message.trim_end_matches('.'));
     outer.chain([last.message.as_str()]).collect::<Vec<_>>().join(": ")
+}
+
+/// A failure's causes with their places; None when none is known.
+pub(crate) fn error_text(done: &Done) -> Option<String> {
+    let blocks: Vec<String> = done.causes.iter().map(block).collect();
+    match blocks.as_slice() {
+        [] => None,
+        [one] => Some(format!("[ERROR]: {one}")),
+        _ => Some(format!("[ERROR]: {}\n\n{}", failure(done), blocks.join("\n<<< caused by >>>\n\n"))),
+    }
 }
 
 /// A cause, its place and the lines there, each line ended.

@@ -9,7 +9,7 @@ mod tee;
 mod terminal;
 mod text;
 
-pub use ansible::{Ansible, Options};
+pub use ansible::{Ansible, Display, Options};
 pub use choose::{Kind, choose, color, columns};
 pub use json::Json;
 pub use minimal::{Minimal, Tree};

@@ -1,6 +1,6 @@
 //! The lines of Ansible's `minimal` and `oneline` callbacks: what `ansible` prints.
 
-use crate::ansible::{Options, action, failure, is_failure, shown, unreachable};
+use crate::ansible::{Options, action, error_text, failure, is_failure, shown, unreachable};
 use crate::diff::unified;
 use crate::text::{Colour, dumps, paint};
 use provision_engine::event::{Done, Event, Outcome, Reporter, TaskInfo};
@@ -74,10 +74,12 @@ impl Minimal {
                     self.put(&format!("{text}\n"));
                 }
             }
-        } else if let Some(task) = task {
-            let place = self.origin.clone().unwrap_or_else(|| task.place.clone());
-            let text = format!("[ERROR]: {}\nOrigin: {place}\n", failure(done));
-            if self.said.insert(text.clone()) {
+        } else {
+            let text = match &self.origin {
+                Some(origin) => Some(format!("[ERROR]: {}\nOrigin: {origin}\n", failure(done))),
+                None => error_text(done),
+            };
+            if let Some(text) = text.filter(|text| self.said.insert(text.clone())) {
                 self.say(&text, Colour::Error);
             }
         }

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::names;
 use crate::render;
 use crate::scope;
-use crate::state::{Engine, Free, Host, PlayRun};
+use crate::state::{Engine, Free, Host, PlayRun, Unmatched};
 use provision_project::{Play, Vars};
 use provision_source::{Diagnostics, Node};
 use provision_templates::Scope;
@@ -50,7 +50,13 @@ impl Engine {
         let inventory = self.inventory();
         let chosen = inventory.select_reporting(&pattern).map_err(|e| e.to_string())?;
         for part in &chosen.unmatched {
-            self.warn(format!("Could not match supplied host pattern, ignoring: {part}"), None);
+            match self.settings.unmatched {
+                Unmatched::Warn => {
+                    self.warn(format!("Could not match supplied host pattern, ignoring: {part}"), None);
+                }
+                Unmatched::Ignore => {}
+                Unmatched::Refuse => return Err(format!("Could not match supplied host pattern: {part}")),
+            }
         }
         let mut hosts = chosen.hosts;
         if let Some(limit) = &self.settings.limit {

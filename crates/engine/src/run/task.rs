@@ -18,6 +18,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Engine {
+    /// Asks whether a task is to run (`--step`).
+    fn step(&self, task: &Task) -> bool {
+        let text = format!("Perform task: TASK: {} (N)o/(y)es/(c)ontinue: ", names::task_name(task, None));
+        match self.ask(&text, false).unwrap_or_default().trim().to_lowercase().as_str() {
+            "y" | "yes" => true,
+            "c" | "continue" => {
+                self.stepping.store(false, Ordering::Relaxed);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// One task on all of `hosts`, as many at once as forks allow.
     pub(super) async fn task(
         self: &Arc<Self>,
@@ -35,6 +48,9 @@ impl Engine {
         let kind = if inside.handler && task.is_handler { TaskKind::Handler } else { kind };
         if task.action.full.as_ref() == "ansible.builtin.meta" {
             return self.meta(run, task, hosts, &scope, kind).await;
+        }
+        if self.stepping.load(Ordering::Relaxed) && !self.step(task) {
+            return;
         }
         let shown = if is_include(task) && kind != TaskKind::Handler { TaskKind::Silent } else { kind };
         // The inventory and the person at the terminal are one for all: Ansible asks the first host alone.

@@ -34,7 +34,7 @@ fn tour_as_a_dry_run() {
 
 #[test]
 fn tour_in_colour_with_places() {
-    let options = Options { color: true, verbosity: 2, columns: Some(80) };
+    let options = Options { color: true, verbosity: 2, columns: Some(80), ..Options::default() };
     insta::assert_snapshot!(report(&tour(false), options).replace('\x1b', "␛"));
 }
 
