@@ -19,6 +19,8 @@ pub enum Exit {
     NoHosts = 6,
     /// The configuration is wrong.
     Setting = 7,
+    /// What was asked for could not be done: a wrong vault password, a file that cannot be written.
+    Undone = 8,
     /// Ctrl-C.
     Interrupted = 130,
 }

@@ -65,13 +65,13 @@ impl Name {
         if !self.is_ansible() {
             return match exit {
                 Exit::Missing | Exit::NoHosts => Exit::Invalid as u8,
-                Exit::Setting => Exit::Usage as u8,
+                Exit::Setting | Exit::Undone => Exit::Usage as u8,
                 other => other as u8,
             };
         }
         match exit {
             Exit::Done => 0,
-            Exit::Missing | Exit::NoHosts => 1,
+            Exit::Missing | Exit::NoHosts | Exit::Undone => 1,
             Exit::Usage | Exit::Failed => 2,
             // An ad-hoc task is made on the way, so what is wrong with it is a task that failed.
             Exit::Invalid if self == Self::Adhoc => 2,
@@ -97,6 +97,7 @@ mod tests {
             (Exit::Missing, 4, 1),
             (Exit::NoHosts, 4, 1),
             (Exit::Setting, 1, 5),
+            (Exit::Undone, 1, 1),
             (Exit::Interrupted, 130, 99),
         ];
         for (exit, own, ansible) in exits {

@@ -58,16 +58,20 @@ impl Setup {
     /// playbook are.
     ///
     /// # Errors
-    /// Vault secrets that cannot be had, as a text for the user. What is wrong with files goes to `diags`.
+    /// Vault secrets that cannot be had; it has been told. What is wrong with files goes to `diags`.
     pub fn read(
         config: Config,
         hosts: &InventoryArgs,
         vars: &VarsArgs,
         vault: &VaultArgs,
         playbook_dir: Option<PathBuf>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Exit> {
         let mut warn = |text: &str| tell(&format!("[WARNING]: {text}"));
-        let vault = Arc::new(VaultSettings::of(&config).keyring(vault, &mut warn)?);
+        let vault = VaultSettings::of(&config).keyring(vault, &mut warn).map_err(|text| {
+            tell(&format!("error: {text}"));
+            Exit::Undone
+        })?;
+        let vault = Arc::new(vault);
         let secrets = Arc::new(Secrets::default());
         let known = secrets.clone();
         vault.listen(move |text| known.add(text));
@@ -229,10 +233,30 @@ fn specs(hosts: &InventoryArgs, config: &Config) -> Vec<String> {
 /// # Errors
 /// A value that YAML cannot hold, as a text for the user.
 pub fn yaml(templater: &Templater, value: serde_json::Value) -> Result<String, String> {
-    let scope: Arc<dyn Scope> = Arc::new(Only(provision_templates::from_json(value)));
+    let scope: Arc<dyn Scope> = Arc::new(Only(tagged(templater, value)));
     let text =
         templater.eval("value | to_nice_yaml(indent=2)", &scope).map_err(|error| error.message.clone())?;
     Ok(provision_templates::to_text(&text))
+}
+
+/// The only key of a mapping that stands for an encrypted string, in Ansible's JSON.
+pub const VAULTED: &str = "__ansible_vault";
+
+/// A value in which such mappings are encrypted strings again, which YAML has a tag for.
+fn tagged(templater: &Templater, value: serde_json::Value) -> provision_templates::Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Object(map) => match map.get(VAULTED) {
+            Some(Json::String(envelope)) if map.len() == 1 => {
+                let envelope: Arc<str> = envelope.as_str().into();
+                // It is only written again: what it holds does not matter.
+                provision_templates::Value::from(templater.vault().keep(envelope.clone(), envelope))
+            }
+            _ => provision_templates::mapping(map.into_iter().map(|(k, v)| (k, tagged(templater, v)))),
+        },
+        Json::Array(items) => items.into_iter().map(|item| tagged(templater, item)).collect(),
+        other => provision_templates::from_json(other),
+    }
 }
 
 /// A scope of one variable.

@@ -28,8 +28,7 @@ fn prepare(args: &AdhocArgs) -> Result<Work, Exit> {
     let here = std::env::current_dir().unwrap_or_default();
     let dir = args.playbook_dir.clone().or_else(|| config.path(&table::PLAYBOOK_DIR)).unwrap_or_default();
     let dir = here.join(dir);
-    let mut setup = Setup::read(config, &args.hosts, &args.vars, &args.vault, Some(dir.clone()))
-        .map_err(|text| complain(&text))?;
+    let mut setup = Setup::read(config, &args.hosts, &args.vars, &args.vault, Some(dir.clone()))?;
     let module = args
         .module_name
         .clone()

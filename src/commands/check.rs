@@ -1,7 +1,7 @@
 //! `provision check`: what can be known of playbooks without connecting to any host.
 
 use super::{print, tell};
-use crate::cli::{CheckCommand, CheckFormat, complain};
+use crate::cli::{CheckCommand, CheckFormat};
 use crate::exit::Exit;
 use crate::setup::{self, Setup, env};
 use provision_engine::check::Asked;
@@ -16,22 +16,24 @@ pub fn run(args: &CheckCommand) -> Exit {
 fn look(args: &CheckCommand) -> Result<Exit, Exit> {
     let config = setup::config()?;
     let dir = setup::playbook_dir(&args.playbooks);
-    let mut setup =
-        Setup::read(config, &args.hosts, &args.vars, &args.vault, dir).map_err(|text| complain(&text))?;
+    let mut setup = Setup::read(config, &args.hosts, &args.vars, &args.vault, dir)?;
     let asked = Asked { limit: args.hosts.limit.clone(), everything: true, ..Asked::default() };
     setup.playbooks(&args.playbooks, asked)?;
     let (diags, sources) = (&setup.diags, &setup.sources);
+    // What was decrypted is not to be shown, in messages neither.
+    let hide = |text: &str| setup.secrets.redact(text);
     let root = std::env::current_dir().unwrap_or_default();
     match args.format {
         CheckFormat::Human => {
             let color = provision_report::color(std::io::stdout().is_terminal(), Some(&args.say.color), &env);
-            print(&provision_source::render(diags, sources, color, None));
+            print(&hide(&provision_source::render(diags, sources, color, None)));
         }
-        CheckFormat::Json => print(&provision_source::json(diags, sources)),
+        CheckFormat::Json => print(&hide(&provision_source::json(diags, sources))),
         CheckFormat::Sarif => {
-            print(&provision_source::sarif(diags, sources, &root, env!("CARGO_PKG_VERSION")));
+            let text = provision_source::sarif(diags, sources, &root, env!("CARGO_PKG_VERSION"));
+            print(&hide(&text));
         }
-        CheckFormat::Github => print(&provision_source::github(diags, sources, &root)),
+        CheckFormat::Github => print(&hide(&provision_source::github(diags, sources, &root))),
     }
     if let Some(span) = setup.unchecked {
         tell(&format!(

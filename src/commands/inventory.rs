@@ -4,10 +4,11 @@ use super::{print, tell};
 use crate::cli::{InventoryCommandArgs, complain};
 use crate::config::table;
 use crate::exit::Exit;
-use crate::setup::{self, Setup};
+use crate::setup::{self, Setup, VAULTED};
 use provision_project::Vars;
 use provision_project::inventory::{Group, Host, Inventory, Origin};
 use provision_report::{dumps, python_str};
+use provision_source::Node;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,8 +60,7 @@ fn text(args: &InventoryCommandArgs) -> Result<String, Exit> {
     let export = args.export || config.flag(&table::INVENTORY_EXPORT);
     let here = std::env::current_dir().unwrap_or_default();
     let dir = args.playbook_dir.clone().or_else(|| config.path(&table::PLAYBOOK_DIR)).unwrap_or_default();
-    let setup = Setup::read(config, &args.hosts, &args.vars, &args.vault, Some(here.join(dir)))
-        .map_err(|text| complain(&text))?;
+    let setup = Setup::read(config, &args.hosts, &args.vars, &args.vault, Some(here.join(dir)))?;
     setup.say("auto")?;
     let inventory = &setup.inventory;
     let shown = Shown { inventory, hosts: chosen(inventory, args)?, export };
@@ -283,6 +283,14 @@ fn plain(vars: &Vars) -> Map<String, Value> {
     ];
     vars.iter()
         .filter(|(name, _)| !MADE.contains(&&***name))
-        .map(|(name, node)| (name.to_string(), provision_source::from_node(node).unwrap_or_default()))
+        .map(|(name, node)| (name.to_string(), provision_source::from_node(&shown(node)).unwrap_or_default()))
         .collect()
+}
+
+/// A value with its encrypted strings as Ansible's JSON has them: shown without any password.
+fn shown(node: &Node) -> Node {
+    node.map_strings(&|node| match node.is_vault() {
+        true => Node::map([(Node::str(VAULTED), Node::new(node.span, node.value.clone()))]),
+        false => node.clone(),
+    })
 }

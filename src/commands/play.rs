@@ -22,8 +22,7 @@ pub fn run(args: &PlayArgs) -> Exit {
 fn prepare(args: &PlayArgs) -> Result<Work, Exit> {
     let config = setup::config()?;
     let dir = setup::playbook_dir(&args.playbooks);
-    let mut setup =
-        Setup::read(config, &args.hosts, &args.vars, &args.vault, dir).map_err(|text| complain(&text))?;
+    let mut setup = Setup::read(config, &args.hosts, &args.vars, &args.vault, dir)?;
     let asked = check::Asked {
         limit: args.hosts.limit.clone(),
         tags: settings::tags(&args.tasks.tags, &setup.config, &table::TAGS_RUN),

@@ -66,6 +66,12 @@ impl Place {
         child.wait_with_output().unwrap().into()
     }
 
+    /// Runs a line of shell in the directory, in which `$P` is the command; it may fail.
+    pub fn line(&self, line: &str) -> Said {
+        let line = format!("P={}; {line}", env!("CARGO_BIN_EXE_provision"));
+        said(Command::new("sh").args(["-uc", &line]), self.dir.path())
+    }
+
     /// Runs a line of shell in the directory; it must succeed.
     #[track_caller]
     pub fn sh(&self, line: &str) -> String {

@@ -8,3 +8,4 @@ mod inventory;
 mod kit;
 mod names;
 mod settings;
+mod vault;

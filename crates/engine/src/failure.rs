@@ -115,9 +115,10 @@ impl TaskRun {
     }
 }
 
-/// Line and column, if the place is in a source.
+/// Line and column, if the place is in a source whose text may be shown.
 fn sources_line(sources: &Sources, span: Span, place: &str) -> Option<(usize, usize)> {
-    (!span.is_none() && place == sources.location(span)).then(|| sources.line_col(span))
+    (!span.is_none() && !sources.is_secret(span.file) && place == sources.location(span))
+        .then(|| sources.line_col(span))
 }
 
 /// The lines up to the one that is meant, numbered, and a mark below its column.

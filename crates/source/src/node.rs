@@ -220,6 +220,26 @@ impl Node {
         Node::new(Span::NONE, yaml)
     }
 
+    /// The same where mappings of the one key `__ansible_vault` or `__ansible_unsafe` are such strings, as in the
+    /// JSON of Ansible's inventories.
+    #[must_use]
+    pub fn with_json_tags(&self) -> Node {
+        let value = match &self.value {
+            Yaml::Map(map) => {
+                for (key, tag) in [("__ansible_vault", "!vault"), ("__ansible_unsafe", "!unsafe")] {
+                    if let (1, Some(text)) = (map.len(), map.get(key).filter(|node| node.as_str().is_some()))
+                    {
+                        return text.clone().with_tag(tag);
+                    }
+                }
+                Yaml::Map(Arc::new(map.iter().map(|(k, v)| (k.clone(), v.with_json_tags())).collect()))
+            }
+            Yaml::Seq(items) => Yaml::Seq(items.iter().map(Node::with_json_tags).collect()),
+            other => other.clone(),
+        };
+        Node { span: self.span, tag: self.tag.clone(), value }
+    }
+
     /// A mapping key as JSON text.
     pub(crate) fn key_text(&self) -> String {
         match &self.value {

@@ -45,9 +45,13 @@ pub fn run(args: &VaultCommand) -> Exit {
     };
     match vault.act(&args.action) {
         Ok(()) => Exit::Done,
-        Err(Failure::Options(text) | Failure::Error(text)) => {
+        Err(failure) => {
+            let (text, exit) = match failure {
+                Failure::Options(text) => (text, Exit::Setting),
+                Failure::Error(text) => (text, Exit::Undone),
+            };
             tell(&format!("[ERROR]: {text}"));
-            Exit::Usage
+            exit
         }
     }
 }

@@ -49,11 +49,21 @@ pub async fn run(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
     agent::call_with(attempt, MODULE, args, store).await
 }
 
+/// In the place of a difference.
+const NOT_SHOWN: &str = "(encrypted on the control machine: not shown)\n";
+
 /// What was decrypted here is not shown as a difference.
 pub fn without_diff(mut reply: Reply) -> Reply {
     for diff in &mut reply.diff {
         diff.before.clear();
-        diff.after = "(encrypted on the control machine: not shown)\n".to_owned();
+        diff.after = NOT_SHOWN.to_owned();
+    }
+    // The result says the same once more.
+    for diff in reply.result.get_mut("diff").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(diff) = diff.as_object_mut() {
+            diff.insert("before".into(), "".into());
+            diff.insert("after".into(), NOT_SHOWN.into());
+        }
     }
     reply
 }

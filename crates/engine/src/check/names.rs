@@ -119,12 +119,16 @@ impl Gather<'_> {
                 patterns.iter().flat_map(|p| files::matching(&task.dirs, "vars", p)).collect::<Vec<_>>()
             }
         };
-        paths.iter().for_each(|path| self.file(path));
+        paths.iter().for_each(|path| self.file(path, node.span));
     }
 
     /// The names in a file of variables. What is wrong with it is said when it is read.
-    fn file(&mut self, path: &Path) {
-        let vars = self.run.loader.vars_file(path, &mut Diagnostics::new());
+    fn file(&mut self, path: &Path, span: Span) {
+        let mut read = Diagnostics::new();
+        let vars = self.run.loader.vars_file(path, &mut read);
+        if read.has_errors() {
+            self.open(span);
+        }
         self.add(&vars);
     }
 
@@ -212,7 +216,7 @@ impl Gather<'_> {
             paths.iter().for_each(|path| files::below(path, 0, &mut inside));
             paths = inside;
         }
-        paths.iter().for_each(|path| self.file(path));
+        paths.iter().for_each(|path| self.file(path, node.span));
     }
 
     /// Names that a file of tasks seems to define, although it did not load.
@@ -263,7 +267,8 @@ impl Gather<'_> {
         for dir in dirs {
             let mut found = Vec::new();
             ["group_vars", "host_vars"].iter().for_each(|kind| files::below(&dir.join(kind), 0, &mut found));
-            found.iter().for_each(|path| self.file(path));
+            let span = plays.first().map_or(Span::NONE, |play| play.span);
+            found.iter().for_each(|path| self.file(path, span));
         }
     }
 }

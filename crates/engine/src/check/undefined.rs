@@ -49,6 +49,9 @@ const HARMLESS: &[&str] = &[
 /// Adds an error for each name that is used where it is missing. The place from which on any name may be defined, if
 /// there is one: behind it nothing is said.
 pub fn check(run: &Run<'_>, everything: &Everything, diags: &mut Diagnostics) -> Option<Span> {
+    for play in run.playbooks.iter().flat_map(|p| &p.plays) {
+        vars_files(run, play, diags);
+    }
     let lost = |d: &Diagnostic| d.is_error() && !d.code.is_some_and(|code| HARMLESS.contains(&code));
     if diags.iter().any(lost) {
         return None;
@@ -103,16 +106,7 @@ struct PlayScope {
 
 impl PlayScope {
     fn new(run: &Run<'_>, play: &Play, hosts: &Hosts, names: &Names) -> Self {
-        let mut files = Vars::new();
-        for node in &play.vars_files {
-            let Some(text) = node.as_str().filter(|text| !provision_templates::is_template(text)) else {
-                continue;
-            };
-            let beside = [play.dir.join("vars").join(text), play.dir.join(text)];
-            if let Some(path) = beside.iter().find(|path| path.is_file()) {
-                files.extend(run.loader.vars_file(path, &mut Diagnostics::new()));
-            }
-        }
+        let files = vars_files(run, play, &mut Diagnostics::new());
         let public = || play.roles.iter().filter(|role| role.public);
         Self {
             hosts: play_hosts(run, play, hosts, names),
@@ -122,6 +116,23 @@ impl PlayScope {
             role_vars: crate::scope::merge(public().map(|role| role.vars.clone())),
         }
     }
+}
+
+/// The variables of a play's `vars_files` whose names are written out. What is wrong with these files stops the run.
+fn vars_files(run: &Run<'_>, play: &Play, diags: &mut Diagnostics) -> Vars {
+    let mut vars = Vars::new();
+    for node in &play.vars_files {
+        let Some(text) =
+            node.as_str().filter(|text| !node.is_vault() && !provision_templates::is_template(text))
+        else {
+            continue;
+        };
+        let beside = [play.dir.join("vars").join(text), play.dir.join(text)];
+        if let Some(path) = beside.iter().find(|path| path.is_file()) {
+            vars.extend(run.loader.vars_file(path, diags));
+        }
+    }
+    vars
 }
 
 /// The hosts of the inventory that the play is for; none where that is not known.

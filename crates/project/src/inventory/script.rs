@@ -61,7 +61,7 @@ pub(super) fn read(path: &Path, builder: &mut Builder, diags: &mut Diagnostics) 
             hosts.push(host.to_string());
         }
         for (key, value) in body.get("vars").and_then(Value::as_object).into_iter().flatten() {
-            builder.set_group_var(name, key.as_str().into(), Node::from_json(value), diags);
+            builder.set_group_var(name, key.as_str().into(), Node::from_json(value).with_json_tags(), diags);
         }
     }
     for (name, value) in &groups {
@@ -82,7 +82,7 @@ pub(super) fn read(path: &Path, builder: &mut Builder, diags: &mut Diagnostics) 
             }
         };
         for (key, value) in vars {
-            builder.set_host_var(&host, key.into(), Node::from_json(&value));
+            builder.set_host_var(&host, key.into(), Node::from_json(&value).with_json_tags());
         }
     }
     Ok(())
