@@ -108,7 +108,7 @@ impl TaskRun {
     /// A name that is nearly the missing one.
     fn hint(&self, error: &RenderError) -> Option<String> {
         let ErrorKind::Undefined { name } = &error.error.kind else { return None };
-        let scope = crate::scope::task_scope(&self.engine, &self.play, &self.host, &self.task.common);
+        let scope = crate::scope::task_scope(&self.engine, &self.play, &self.host, &self.task);
         let names = scope.names();
         let near = provision_source::nearest(name, names.iter().map(String::as_str))?;
         Some(format!("did you mean `{near}`?"))

@@ -101,7 +101,11 @@ fn common(engine: &Arc<Engine>, task: &Arc<Task>, include: &Include, diags: &mut
         common.params.push(Arc::new(vars));
     }
     // The include's own variables win over facts and registered results.
-    common.params.extend(task.common.vars.get(task.outer.vars.len()..).into_iter().flatten().cloned());
+    let own = task.common.vars.get(task.outer.vars.len()..).into_iter().flatten().cloned();
+    match task.action.full.ends_with("include_role") {
+        true => common.included.extend(own),
+        false => common.params.extend(own),
+    }
     let common = Arc::new(common);
     match task.args.get("apply").and_then(Node::as_map) {
         Some(apply) => engine.loader.inherit(&common, apply, diags),
@@ -203,13 +207,14 @@ fn role(
         }
     }
     drop(known);
-    if public {
-        let mut roles = Vec::new();
-        for item in &items {
-            if let Item::Role(role, _) = item {
-                roles.push(role.clone());
-            }
+    let mut roles = Vec::new();
+    for item in &items {
+        if let Item::Role(role, _) = item {
+            roles.push(role.clone());
         }
+    }
+    play.all_roles.write().unwrap_or_else(|e| e.into_inner()).extend(roles.iter().cloned());
+    if public {
         play.publish(&roles);
     }
     Ok(items)

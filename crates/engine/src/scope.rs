@@ -3,12 +3,20 @@
 use crate::state::{Engine, Host, PlayRun};
 use crate::vars::{AllVars, Layer, Magic, Named, TaskScope};
 use minijinja::value::Value;
-use provision_project::{Common, Role, Vars};
+use provision_project::{Dirs, Role, Task, Vars};
+use provision_source::Node;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The names that [`HostMagic`] answers.
 pub const NAMES: &[&str] = &[
     "ansible_check_mode",
+    "ansible_config_file",
+    "ansible_dependent_role_names",
+    "ansible_parent_role_paths",
+    "ansible_search_path",
+    "environment",
+    "role_names",
     "ansible_collection_name",
     "ansible_parent_role_names",
     "ansible_playbook_python",
@@ -46,6 +54,7 @@ struct HostMagic {
     play: Option<Arc<PlayRun>>,
     host: Arc<Host>,
     role: Option<Arc<Role>>,
+    dirs: Option<Arc<Dirs>>,
 }
 
 impl Magic for HostMagic {
@@ -98,25 +107,52 @@ impl Magic for HostMagic {
             }
             "ansible_play_hosts_all" => strings(&play?.all),
             "ansible_play_name" => Value::from(play?.name.as_str()),
-            "ansible_play_role_names" | "ansible_role_names" => {
-                let roles = play?.roles.read().unwrap_or_else(|e| e.into_inner());
+            "ansible_play_role_names"
+            | "ansible_role_names"
+            | "ansible_dependent_role_names"
+            | "role_names" => {
+                let all = play?.all_roles.read().unwrap_or_else(|e| e.into_inner());
                 let mut names: Vec<&str> = Vec::new();
-                for role in
-                    roles.iter().filter(|role| name == "ansible_role_names" || role.parents.is_empty())
-                {
-                    if !names.contains(&&*role.name) {
+                for role in all.iter() {
+                    let wanted = match name {
+                        "ansible_role_names" => !names.contains(&&*role.name),
+                        "ansible_dependent_role_names" => role.dependency && !names.contains(&&*role.name),
+                        // What was included twice is there twice.
+                        _ => !role.dependency,
+                    };
+                    if wanted {
                         names.push(&role.name);
                     }
                 }
                 names.into_iter().map(Value::from).collect()
             }
+            "ansible_search_path" => {
+                let dirs = self.dirs.as_ref()?;
+                let mut found: Vec<&Path> = Vec::new();
+                for dir in dirs.role.iter().chain(&dirs.parents).chain([&dirs.task, &dirs.play]) {
+                    if !found.contains(&dir.as_path()) {
+                        found.push(dir);
+                    }
+                }
+                found.into_iter().map(|dir| Value::from(dir.to_string_lossy().as_ref())).collect()
+            }
+            "ansible_config_file" => match &settings.config_file {
+                Some(path) => Value::from(path.to_string_lossy().as_ref()),
+                None => Value::from(()),
+            },
+            // A task that has some shows them above this.
+            "environment" => Value::from(Vec::<Value>::new()),
             "playbook_dir" => Value::from(play?.play.dir.to_string_lossy().as_ref()),
-            "ansible_parent_role_names" => {
+            "ansible_parent_role_names" | "ansible_parent_role_paths" => {
                 let parents = self.role.as_ref()?.including();
                 if parents.is_empty() {
                     return None;
                 }
-                parents.iter().map(|role| Value::from(&*role.name)).collect()
+                let shown = |role: &Arc<Role>| match name {
+                    "ansible_parent_role_names" => Value::from(&*role.name),
+                    _ => Value::from(role.path.to_string_lossy().as_ref()),
+                };
+                parents.iter().map(shown).collect()
             }
             // There is no Python here; inventories name it as the interpreter of localhost.
             "ansible_playbook_python" => Value::from("/usr/bin/python3"),
@@ -168,8 +204,9 @@ fn base(
     engine: &Arc<Engine>,
     play: Option<&Arc<PlayRun>>,
     host: &Arc<Host>,
-    common: Option<&Common>,
+    task: Option<&Task>,
 ) -> Vec<Layer> {
+    let common = task.map(|task| &*task.common);
     let role = common.and_then(|c| c.role.as_ref());
     let mut layers = Vec::with_capacity(20);
     let chain = || role.into_iter().flat_map(|role| role.parents.iter().chain([role]));
@@ -186,7 +223,7 @@ fn base(
     }
     if let Some(play) = play {
         layers.push(Layer::Nodes(play.play.vars.clone()));
-        layers.push(Layer::Values(play.prompts.clone()));
+        layers.push(Layer::Nodes(play.prompts.clone()));
         if let Some(vars) = play.vars_files.read().unwrap_or_else(|e| e.into_inner()).get(&host.name) {
             layers.push(Layer::Nodes(vars.clone()));
         }
@@ -199,6 +236,7 @@ fn base(
     layers.push(Layer::Nodes(state.included.clone()));
     layers.push(Layer::Values(state.set.clone()));
     if let Some(common) = common {
+        layers.extend(common.included.iter().map(|vars| Layer::Nodes(vars.clone())));
         layers.extend(common.params.iter().map(|vars| Layer::Nodes(vars.clone())));
     }
     drop(state);
@@ -208,7 +246,12 @@ fn base(
         play: play.cloned(),
         host: host.clone(),
         role: role.cloned(),
+        dirs: task.map(|task| task.dirs.clone()),
     })));
+    if let Some(common) = common.filter(|common| !common.environment.is_empty()) {
+        let environment = Node::seq(common.environment.clone());
+        layers.push(Layer::Nodes(Arc::new(Vars::from_iter([(Arc::from("environment"), environment)]))));
+    }
     layers
 }
 
@@ -226,9 +269,9 @@ pub fn task_scope(
     engine: &Arc<Engine>,
     play: &Arc<PlayRun>,
     host: &Arc<Host>,
-    common: &Common,
+    task: &Task,
 ) -> Arc<TaskScope> {
-    TaskScope::new(base(engine, Some(play), host, Some(common)), engine.templater.clone())
+    TaskScope::new(base(engine, Some(play), host, Some(task)), engine.templater.clone())
 }
 
 /// Layers merged into one, later ones on top.

@@ -7,6 +7,7 @@ use crate::transport::{Secret, Transport};
 use crate::vars::Values;
 use provision_project::inventory::Inventory;
 use provision_project::{Loader, Play, Role, Task, Vars};
+use provision_source::Diagnostics;
 use provision_system::Mutation;
 use provision_templates::Templater;
 use std::collections::{HashMap, HashSet};
@@ -69,6 +70,14 @@ pub enum Unmatched {
     Refuse,
 }
 
+/// A host that `add_host` brought in.
+#[derive(Debug, Clone)]
+pub struct Added {
+    pub name: String,
+    pub groups: Vec<String>,
+    pub vars: Vars,
+}
+
 /// Reads the inventory's sources again.
 pub type Reload = dyn Fn() -> Result<Inventory, String> + Send + Sync;
 
@@ -89,6 +98,7 @@ pub struct Engine {
     pub prompter: Arc<dyn Prompter>,
     pub secrets: Arc<Secrets>,
     reload: Arc<Reload>,
+    added: Mutex<Vec<Added>>,
     pub fact_cache: Option<Arc<dyn FactCache>>,
     /// Results of a dry run's jobs, by their ids: nothing runs in the background then.
     pub dry_jobs: Mutex<HashMap<String, serde_json::Map<String, serde_json::Value>>>,
@@ -226,11 +236,13 @@ pub struct PlayRun {
     /// All hosts of the play in the pattern's order, then those of this batch in that of `order`.
     pub all: Vec<Arc<str>>,
     pub batch: Vec<Arc<Host>>,
-    pub prompts: Arc<Values>,
+    pub prompts: Arc<Vars>,
     /// Defaults and vars of all roles whose variables are visible to the whole play, merged.
     pub role_defaults: RwLock<Arc<Vars>>,
     pub role_vars: RwLock<Arc<Vars>>,
     pub roles: RwLock<Vec<Arc<Role>>>,
+    /// Every role that came in, in order, as often as it did.
+    pub all_roles: RwLock<Vec<Arc<Role>>>,
     pub handlers: RwLock<Vec<Arc<Task>>>,
     /// `vars_files`, by host.
     pub vars_files: RwLock<HashMap<Arc<str>, Arc<Vars>>>,
@@ -304,11 +316,27 @@ impl Engine {
         self.inventory.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
-    /// Reads the inventory anew (`meta: refresh_inventory`). What the run added to it is gone.
+    /// Reads the inventory anew (`meta: refresh_inventory`). Hosts that the run added stay.
     pub fn refresh_inventory(&self) -> Result<(), String> {
-        let fresh = (self.reload)()?;
+        let mut fresh = (self.reload)()?;
+        let added = self.added.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let mut diags = Diagnostics::new();
+        for Added { name, groups, vars } in added {
+            let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+            fresh.add_host(&name, &groups, vars, &self.loader.sources, &mut diags);
+        }
         self.change_inventory(|inventory| *inventory = fresh);
         Ok(())
+    }
+
+    /// Adds a host to the inventory; false if nothing changed.
+    pub fn add_host(&self, host: Added, diags: &mut Diagnostics) -> bool {
+        let groups: Vec<&str> = host.groups.iter().map(String::as_str).collect();
+        let changed = self.change_inventory(|inventory| {
+            inventory.add_host(&host.name, &groups, host.vars.clone(), &self.loader.sources, diags)
+        });
+        self.added.lock().unwrap_or_else(|e| e.into_inner()).push(host);
+        changed
     }
 
     /// Changes the inventory; hosts that the run has met get their new variables.
@@ -340,6 +368,7 @@ impl Engine {
             prompter: parts.prompter,
             secrets: parts.secrets,
             reload: parts.reload,
+            added: Mutex::default(),
             fact_cache: parts.fact_cache,
             dry_jobs: Mutex::default(),
             hosts: RwLock::default(),

@@ -23,6 +23,30 @@ pub enum Layer {
     Magic(Arc<dyn Magic>),
 }
 
+/// `hash_behaviour = merge`: mappings are merged key by key, anything else is replaced.
+pub fn merge_into(vars: &mut Vars, more: Vars) {
+    for (name, node) in more {
+        let merged = match vars.get(&name) {
+            Some(old) => merged(old, &node),
+            None => node,
+        };
+        vars.insert(name, merged);
+    }
+}
+
+fn merged(old: &Node, new: &Node) -> Node {
+    let (Some(below), Some(above)) = (old.as_map(), new.as_map()) else { return new.clone() };
+    let mut pairs: Vec<(Node, Node)> = Vec::new();
+    for (key, value) in below.iter() {
+        let over = key.as_str().and_then(|name| above.get(name));
+        pairs.push((key.clone(), over.map_or_else(|| value.clone(), |over| merged(value, over))));
+    }
+    let known = |key: &Node| key.as_str().is_some_and(|name| below.contains_key(name));
+    pairs
+        .extend(above.iter().filter(|(key, _)| !known(key)).map(|(key, value)| (key.clone(), value.clone())));
+    Node::map(pairs).at(new.span)
+}
+
 /// Names computed by the engine.
 pub trait Magic: Send + Sync {
     fn get(&self, name: &str) -> Option<Value>;
@@ -207,6 +231,12 @@ impl Scope for Names {
 /// `vars`, and what `hostvars[host]` is: every variable by its name.
 #[derive(Debug)]
 pub struct AllVars(pub Arc<dyn Scope>);
+
+impl From<AllVars> for Value {
+    fn from(all: AllVars) -> Self {
+        Value::from_object(all)
+    }
+}
 
 impl Object for AllVars {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {

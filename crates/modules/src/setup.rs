@@ -63,8 +63,11 @@ impl Module for Setup {
             .map(|(name, value)| (format!("ansible_{name}"), value))
             .collect();
         named.sort_keys();
-        named.insert("gather_subset".to_owned(), args.gather_subset.into());
-        named.insert("module_setup".to_owned(), true.into());
+        for (name, value) in [("gather_subset", args.gather_subset.into()), ("module_setup", true.into())] {
+            if passes(name) {
+                named.insert(name.to_owned(), value);
+            }
+        }
         Ok(Outcome::new().with("ansible_facts", named))
     }
 }

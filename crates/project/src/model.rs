@@ -25,7 +25,8 @@ pub struct Play {
     /// The pattern: a string or a list of them.
     pub hosts: Node,
     pub gather_facts: Option<Node>,
-    pub gather_subset: Option<Node>,
+    /// `gather_subset`, `gather_timeout` and `fact_path`: arguments of the gathering.
+    pub gathering: Vec<(Arc<str>, Node)>,
     pub vars: Arc<Vars>,
     pub vars_files: Vec<Node>,
     pub vars_prompt: Vec<Prompt>,
@@ -56,6 +57,12 @@ pub struct Prompt {
     pub default: Option<Node>,
     pub private: bool,
     pub confirm: bool,
+    /// The answer is text, whatever it looks like.
+    pub r#unsafe: bool,
+    /// The name of a hash, of which the variable gets the answer's.
+    pub encrypt: Option<Node>,
+    pub salt: Option<Node>,
+    pub salt_size: Option<Node>,
 }
 
 /// What stands in a list of tasks.
@@ -195,6 +202,8 @@ pub struct Common {
     pub vars: Vec<Arc<Vars>>,
     /// `vars` of include statements and parameters of roles: they win over registered variables and facts.
     pub params: Vec<Arc<Vars>>,
+    /// `vars` of `include_role`: they win over registered variables and facts, not over parameters.
+    pub included: Vec<Arc<Vars>>,
     pub environment: Vec<Node>,
     pub module_defaults: Vec<Node>,
     pub r#become: Option<Node>,

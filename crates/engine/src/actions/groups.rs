@@ -1,6 +1,7 @@
 //! `group_by` and `add_host`: the inventory grows during the run.
 
 use crate::host_task::{Attempt, Reply};
+use crate::state::Added;
 use provision_args::Args;
 use provision_project::Vars;
 use provision_source::{Diagnostics, Node};
@@ -62,11 +63,9 @@ pub fn add_host(attempt: &Attempt<'_>, mut args: Map<String, Value>) -> Reply {
     let engine = &attempt.run.engine;
     let vars: Vars =
         args.iter().map(|(key, value)| (Arc::from(key.as_str()), Node::from_json(value))).collect();
-    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
     let mut diags = Diagnostics::new();
-    let changed = engine.change_inventory(|inventory| {
-        inventory.add_host(&name, &names, vars, &engine.loader.sources, &mut diags)
-    });
+    let added = Added { name: name.clone(), groups: groups.clone(), vars };
+    let changed = engine.add_host(added, &mut diags);
     if diags.has_errors() {
         return Reply::fail(provision_source::render(&diags, &engine.loader.sources, false, None));
     }

@@ -12,10 +12,6 @@ use std::sync::Arc;
 /// Loads variables from files while the play runs.
 #[derive(Debug, Args)]
 #[args(name = "include_vars", free_form = "file", mutually_exclusive("file", "dir"))]
-#[expect(
-    dead_code,
-    reason = "refused, or passed on to the agent as they are: declared to be checked and documented"
-)]
 pub struct IncludeVarsArgs {
     /// The file: YAML or JSON, searched in the role's `vars/`, beside the task file and the playbook.
     pub file: Option<String>,
@@ -27,9 +23,8 @@ pub struct IncludeVarsArgs {
     #[arg(default = "json,yaml,yml")]
     pub extensions: Vec<String>,
     /// A regular expression that names of files from `dir` must match.
-    #[arg(refused = "files_matching is not supported yet")]
-    pub files_matching: (),
-    /// Names of files in `dir` to leave out.
+    pub files_matching: Option<String>,
+    /// Regular expressions; files in `dir` whose names begin with a match are left out.
     pub ignore_files: Vec<String>,
     /// How many levels of directories to go down; 0 for all.
     #[arg(default = "0")]
@@ -37,8 +32,9 @@ pub struct IncludeVarsArgs {
     /// Leave out files with other endings instead of failing.
     #[arg(default = "no")]
     pub ignore_unknown_extensions: bool,
-    #[arg(refused = "hash_behaviour is not supported yet")]
-    pub hash_behaviour: (),
+    /// What becomes of a mapping that several of the files have: the last one, or all of them merged.
+    #[arg(choices("replace", "merge"))]
+    pub hash_behaviour: Option<String>,
 }
 
 pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
@@ -65,7 +61,17 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
                 let mut files = Vec::new();
                 files_below(&path, args.depth.checked_sub(1), &mut files);
                 let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                files.retain(|path| !args.ignore_files.contains(&name(path)));
+                for (patterns, keep) in
+                    [(&args.ignore_files, false), (&args.files_matching.iter().cloned().collect(), true)]
+                {
+                    for pattern in patterns {
+                        let matched = |path: &PathBuf| matches_start(attempt, pattern, &name(path));
+                        if let Some(Err(text)) = files.first().map(matched) {
+                            return Reply::fail(text);
+                        }
+                        files.retain(|path| matched(path) == Ok(keep));
+                    }
+                }
                 let known = |path: &Path| {
                     path.extension().is_some_and(|e| args.extensions.iter().any(|known| e == known.as_str()))
                 };
@@ -87,8 +93,13 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
     };
     let mut diags = Diagnostics::new();
     let mut vars = Vars::new();
+    let merge = args.hash_behaviour.as_deref().map_or(engine.settings.merge_hashes, |how| how == "merge");
     for file in &files {
-        vars.extend(engine.loader.vars_file(file, &mut diags));
+        let more = engine.loader.vars_file(file, &mut diags);
+        match merge {
+            true => crate::vars::merge_into(&mut vars, more),
+            false => vars.extend(more),
+        }
     }
     if diags.has_errors() {
         return Reply::fail(provision_source::render(&diags, &engine.loader.sources, false, None));
@@ -105,14 +116,18 @@ pub fn run(attempt: &Attempt<'_>, args: &Map<String, Value>) -> Reply {
         }
         _ => node.clone(),
     };
-    let shown: Map<String, Value> =
-        vars.iter().map(|(k, v)| (k.to_string(), v.map_strings(&plain).to_json())).collect();
     let mut state = attempt.run.host.state();
-    let included = Arc::make_mut(&mut state.included);
-    for (name, value) in vars {
-        included.insert(name.clone(), value);
-    }
+    Arc::make_mut(&mut state.included).extend(vars.iter().map(|(name, node)| (name.clone(), node.clone())));
     drop(state);
+    let run = attempt.run;
+    let scope = crate::scope::task_scope(engine, &run.play, &run.host, &run.task);
+    let scope: Arc<dyn provision_templates::Scope> = scope;
+    // What cannot be rendered yet may be when it is used.
+    let shown = |node: &Node| {
+        crate::render::json(node, &scope, &engine.templater)
+            .unwrap_or_else(|_| node.map_strings(&plain).to_json())
+    };
+    let shown: Map<String, Value> = vars.iter().map(|(name, node)| (name.to_string(), shown(node))).collect();
     let mut result = Map::new();
     result.insert("ansible_facts".into(), Value::Object(shown));
     let names = files.iter().map(|f| Value::from(f.display().to_string())).collect();
@@ -140,4 +155,16 @@ fn files_below(dir: &Path, depth: Option<u32>, files: &mut Vec<PathBuf>) {
             files_below(&path, depth.map(|depth| depth - 1), files);
         }
     }
+}
+
+/// Does the name begin with a match of Python's regular expression?
+fn matches_start(attempt: &Attempt<'_>, pattern: &str, name: &str) -> Result<bool, String> {
+    let pairs = [("pattern", pattern), ("name", name)].map(|(n, text)| (Arc::from(n), text.into()));
+    let scope: Arc<dyn provision_templates::Scope> = attempt.scope.with_values(pairs);
+    attempt
+        .run
+        .engine
+        .templater
+        .eval_condition("name is match(pattern)", &scope)
+        .map_err(|e| e.message.clone())
 }

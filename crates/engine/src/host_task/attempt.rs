@@ -5,7 +5,7 @@ use crate::actions;
 use crate::connect;
 use crate::render::{self, RenderError};
 use crate::scope;
-use crate::vars::{Layer, TaskScope};
+use crate::vars::{AllVars, Layer, TaskScope};
 use provision_source::Node;
 use provision_templates::{Scope, from_json, to_json};
 use serde_json::{Map, Value};
@@ -26,16 +26,29 @@ impl TaskRun {
     ) -> Result<Attempt<'_>, RenderError> {
         let engine = &self.engine;
         let common = &self.task.common;
-        let dynamic: Arc<dyn Scope> = scope.clone();
-        let flag = |node: &Option<Node>, default: bool| match node {
-            Some(node) if !node.is_null() => render::boolean(node, &dynamic, &engine.templater),
-            _ => Ok(default),
-        };
+        let mut scope = scope.clone();
+        let mut dynamic: Arc<dyn Scope> = scope.clone();
         let delegate = match &common.delegate_to {
             Some(node) if !node.is_null() => {
                 Some(render::text(node, &dynamic, &engine.templater)?).filter(|t| !t.is_empty())
             }
             _ => None,
+        };
+        if let Some(name) = &delegate {
+            let host = engine.host(name);
+            let of_host = scope::host_scope(engine, Some(&self.play), &host);
+            let of_host = match of_host.raw("ansible_host") {
+                Some(_) => of_host,
+                None => of_host.with_values([("ansible_host".into(), name.as_str().into())]),
+            };
+            let all = provision_templates::mapping([(name.as_str(), AllVars(of_host))]);
+            scope = scope.with_values([("ansible_delegated_vars".into(), all)]);
+            dynamic = scope.clone();
+        }
+        let scope = &scope;
+        let flag = |node: &Option<Node>, default: bool| match node {
+            Some(node) if !node.is_null() => render::boolean(node, &dynamic, &engine.templater),
+            _ => Ok(default),
         };
         let target = match &delegate {
             Some(name) if **name != *self.host.name => {

@@ -90,7 +90,7 @@ impl TaskRun {
                     state.set(name, value.clone());
                 }
                 drop(state);
-                current = scope::task_scope(&self.engine, &self.play, &self.host, &self.task.common);
+                current = scope::task_scope(&self.engine, &self.play, &self.host, &self.task);
             }
             all.diff.append(&mut reply.diff.clone());
             if all.unknown.is_none() {
@@ -107,6 +107,7 @@ impl TaskRun {
             }
             let unreachable = reply.unreachable;
             let mut result = reply.result;
+            result.retain(|name, _| !name.starts_with("_ansible_"));
             result.insert("failed".into(), reply.failed.into());
             results.push(Value::Object(result));
             if unreachable || stop || self.engine.is_interrupted() {

@@ -128,7 +128,7 @@ impl TaskRun {
     /// Runs the task and tells of it.
     pub async fn run(&self) -> HostDone {
         let started = Instant::now();
-        let scope = scope::task_scope(&self.engine, &self.play, &self.host, &self.task.common);
+        let scope = scope::task_scope(&self.engine, &self.play, &self.host, &self.task);
         self.engine.emit(&Event::HostStart { task: self.info.id, host: self.host.name.clone() });
         let (mut reply, looped, includes) = match &self.task.looping {
             None => {
@@ -171,7 +171,7 @@ impl TaskRun {
             };
             if !reply.unreachable && !reply.skipped {
                 self.judge(scope, &mut reply);
-                if retries > 0 || !self.task.until.is_empty() {
+                if retries > 0 {
                     reply.result.insert("attempts".into(), tries.into());
                     let met = if self.task.until.is_empty() {
                         Ok(!reply.failed)

@@ -202,7 +202,12 @@ impl TaskRun {
 /// What `register` keeps. In a dry run what the command would have answered is unknown, not absent.
 pub fn registered(reply: &Reply) -> Templated {
     let mut result = reply.result.clone();
-    result.insert("failed".into(), reply.failed.into());
+    result.retain(|name, _| !name.starts_with("_ansible_"));
+    // A loop of which nothing failed does not say so.
+    match result.contains_key("results") && !reply.failed {
+        true => _ = result.remove("failed"),
+        false => _ = result.insert("failed".into(), reply.failed.into()),
+    }
     if reply.unreachable {
         result.insert("unreachable".into(), true.into());
     }

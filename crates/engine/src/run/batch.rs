@@ -176,9 +176,7 @@ fn play_key(run: &PlayRun, role: &Role) -> String {
 /// The gathering of facts that begins a play.
 fn facts_task(play: &Arc<Play>) -> Arc<Task> {
     let mut args = TaskArgs::default();
-    if let Some(subset) = &play.gather_subset {
-        args.named.push(("gather_subset".into(), subset.span, subset.clone()));
-    }
+    args.named.extend(play.gathering.iter().map(|(name, node)| (name.clone(), node.span, node.clone())));
     let common = play.common.clone();
     Arc::new(Task {
         name: Some(Node::str("Gathering Facts")),

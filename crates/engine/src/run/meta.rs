@@ -1,7 +1,6 @@
 //! `meta`.
 
 use crate::event::{Done, Event, Outcome, TaskInfo, TaskKind};
-use crate::render;
 use crate::scope;
 use crate::state::{Engine, Host, PlayRun};
 use futures::future::{BoxFuture, FutureExt};
@@ -22,21 +21,24 @@ impl Engine {
         kind: TaskKind,
     ) -> BoxFuture<'a, ()> {
         async move {
-            let what = match &task.args.free {
-                Some(node) => render::text(node, scope, &self.templater).unwrap_or_default(),
-                None => String::new(),
-            };
+            // Never a template, as in Ansible.
+            let what = task.args.free.as_ref().and_then(|node| node.scalar_text()).unwrap_or_default();
+            let what = what.trim();
             // Some mean all hosts at once: the first one's conditions count.
             let whole = matches!(
-                what.as_str(),
+                what,
                 "end_play" | "refresh_inventory" | "end_batch" | "clear_host_errors" | "clear_facts"
             );
             let asked = if whole { &hosts[..1] } else { &hosts[..] };
             let mut due = Vec::new();
+            let unconditional = matches!(what, "noop" | "refresh_inventory" | "reset_connection");
+            if unconditional && !task.common.when.is_empty() {
+                self.warn(format!("{what} task does not support when conditional"), None);
+            }
             let info = self.begin(run, task, scope, kind, asked.len());
             for host in asked {
                 self.emit(&Event::HostStart { task: info.id, host: host.name.clone() });
-                if self.meta_due(run, task, host) {
+                if unconditional || self.meta_due(run, task, host) {
                     due.push(host.clone());
                 } else if host.active() {
                     self.meta_skipped(&info, host);
@@ -45,7 +47,7 @@ impl Engine {
             if due.is_empty() {
                 return;
             }
-            match what.as_str() {
+            match what {
                 "noop" => {}
                 "flush_handlers" => self.flush(run, &due).await,
                 "end_play" => {
@@ -110,7 +112,7 @@ impl Engine {
 
     /// Do the conditions of a `meta` hold on this host?
     fn meta_due(self: &Arc<Self>, run: &Arc<PlayRun>, task: &Arc<Task>, host: &Arc<Host>) -> bool {
-        let scope: Arc<dyn Scope> = scope::task_scope(self, run, host, &task.common);
+        let scope: Arc<dyn Scope> = scope::task_scope(self, run, host, task);
         task.common.when.iter().all(|node| match &node.value {
             provision_source::Yaml::Str(text) => match self.templater.eval_condition(text, &scope) {
                 Ok(held) => held,

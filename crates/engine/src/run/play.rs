@@ -6,7 +6,8 @@ use crate::names;
 use crate::render;
 use crate::scope;
 use crate::state::{Engine, Free, Host, PlayRun, Unmatched};
-use provision_project::{Play, Vars};
+use crate::vars::{Layer, TaskScope};
+use provision_project::{Play, Prompt, Vars};
 use provision_source::{Diagnostics, Node};
 use provision_templates::Scope;
 use serde_json::Value;
@@ -115,6 +116,7 @@ impl Engine {
                 role_defaults: RwLock::default(),
                 role_vars: RwLock::default(),
                 roles: RwLock::default(),
+                all_roles: RwLock::new(play.roles.clone()),
                 handlers: RwLock::new(play.handlers.clone()),
                 vars_files: RwLock::default(),
                 ended: AtomicBool::new(false),
@@ -170,11 +172,8 @@ impl Engine {
 
     /// The variables that do not depend on a host.
     pub(super) fn play_scope(&self, play: &Play) -> Arc<dyn Scope> {
-        let layers = vec![
-            crate::vars::Layer::Nodes(play.vars.clone()),
-            crate::vars::Layer::Nodes(self.settings.extra_vars.clone()),
-        ];
-        crate::vars::TaskScope::new(layers, self.templater.clone())
+        let layers = vec![Layer::Nodes(play.vars.clone()), Layer::Nodes(self.settings.extra_vars.clone())];
+        TaskScope::new(layers, self.templater.clone())
     }
 
     /// `serial`: numbers and percentages; the last repeats.
@@ -209,19 +208,21 @@ impl Engine {
         Ok(batches)
     }
 
-    /// `vars_prompt`: asked once, unless given with `-e`.
-    fn prompts(&self, play: &Play) -> Result<Arc<crate::vars::Values>, String> {
-        let mut values = crate::vars::Values::new();
+    /// `vars_prompt`: asked once, unless given with `-e`. Nobody there to answer: the defaults, or nothing.
+    fn prompts(&self, play: &Play) -> Result<Arc<Vars>, String> {
+        let mut values = Vars::new();
+        let scope = self.play_scope(play);
+        let text =
+            |node: &Node| render::text(node, &scope, &self.templater).map_err(|e| e.error.message.clone());
         for prompt in &play.vars_prompt {
             if self.settings.extra_vars.contains_key(&prompt.name) {
                 continue;
             }
-            let text =
-                prompt.prompt.as_ref().and_then(|n| n.scalar_text()).unwrap_or_else(|| prompt.name.clone());
-            let default = prompt.default.as_ref().and_then(|n| n.scalar_text());
+            let words = prompt.prompt.as_ref().map_or_else(|| Ok(prompt.name.to_string()), text)?;
+            let default = prompt.default.as_ref().map(text).transpose()?;
             let question = match &default {
-                Some(default) => format!("{text} [{default}]: "),
-                None => format!("{text}: "),
+                Some(default) => format!("{words} [{default}]: "),
+                None => format!("{words}: "),
             };
             let answer = loop {
                 let first = self.ask(&question, prompt.private);
@@ -232,16 +233,51 @@ impl Engine {
                     break first;
                 }
             };
-            let answer = answer.filter(|a| !a.is_empty()).or(default.map(|d| d.to_string()));
-            let Some(answer) = answer else {
-                return Err(format!("no answer to the prompt for `{}`", prompt.name));
-            };
-            if prompt.private {
-                self.secrets.add(&answer);
+            if answer.is_none() {
+                self.warn("Not prompting as we are not in interactive mode", None);
             }
-            values.insert(prompt.name.clone(), provision_templates::Value::from(answer));
+            let typed = answer.filter(|a| !a.is_empty());
+            if let Some(typed) = typed.as_ref().filter(|_| prompt.private) {
+                self.secrets.add(typed);
+            }
+            let node = match (typed, default) {
+                (Some(typed), _) => Node::str(self.hashed(prompt, typed, &scope)?),
+                (None, Some(default)) => Node::str(self.hashed(prompt, default, &scope)?),
+                // Python's word for it, as in Ansible.
+                (None, None) => Node::str("None"),
+            };
+            let node = if prompt.r#unsafe { node.with_tag("!unsafe") } else { node };
+            values.insert(prompt.name.clone(), node);
         }
         Ok(Arc::new(values))
+    }
+
+    /// The answer's hash, where `encrypt` asks for one.
+    fn hashed(&self, prompt: &Prompt, answer: String, scope: &Arc<dyn Scope>) -> Result<String, String> {
+        let Some(scheme) = &prompt.encrypt else { return Ok(answer) };
+        let text =
+            |node: &Node| render::text(node, scope, &self.templater).map_err(|e| e.error.message.clone());
+        let scheme = text(scheme)?;
+        let size = prompt.salt_size.as_ref().map(text).transpose()?;
+        let salt = match (&prompt.salt, size) {
+            (Some(salt), _) => Some(text(salt)?),
+            (None, size) => Some(self.value(
+                "lookup('password', '/dev/null length=' ~ size ~ ' chars=ascii_letters,digits')",
+                [("size", size.unwrap_or_else(|| "8".to_owned()))],
+            )?),
+        };
+        let short = scheme.strip_suffix("_crypt").unwrap_or(&scheme).to_owned();
+        let parts = [("answer", answer), ("scheme", short), ("salt", salt.unwrap_or_default())];
+        self.value("answer | password_hash(scheme, salt)", parts)
+    }
+
+    /// An expression of a few texts.
+    fn value<const N: usize>(&self, expression: &str, names: [(&str, String); N]) -> Result<String, String> {
+        let values = names.map(|(name, text)| (Arc::from(name), provision_templates::Value::from(text)));
+        let layer = Layer::Values(Arc::new(values.into_iter().collect()));
+        let scope: Arc<dyn Scope> = TaskScope::new(vec![layer], self.templater.clone());
+        let value = self.templater.eval(expression, &scope).map_err(|e| e.message.clone())?;
+        Ok(provision_templates::to_text(&value))
     }
 
     /// `vars_files`, whose names may depend on the host. Of a list in the list the first that exists counts.

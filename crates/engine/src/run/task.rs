@@ -41,7 +41,7 @@ impl Engine {
         kind: TaskKind,
     ) {
         let Some(first) = hosts.first().cloned() else { return };
-        let scope: Arc<dyn Scope> = scope::task_scope(self, run, &first, &task.common);
+        let scope: Arc<dyn Scope> = scope::task_scope(self, run, &first, task);
         if !inside.handler && !self.wanted(task, &scope, kind) {
             return;
         }

@@ -79,7 +79,7 @@ impl Loader {
             return;
         }
         if free {
-            let (rest, pairs) = split_free(text, known.spec);
+            let (rest, pairs) = split_free(text, known);
             for (name, value) in pairs {
                 args.named.push((name.into(), node.span, part(node, value)));
             }
@@ -214,26 +214,30 @@ fn named(map: &Mapping, args: &mut TaskArgs) {
     }
 }
 
-/// Takes the words `option=value` of known options out of a free form.
-fn split_free(text: &str, spec: Option<&'static ArgSpec>) -> (String, Vec<(String, String)>) {
-    let is_option = |name: &str| {
-        // Ansible takes these, and only these, out of a command line.
-        [
-            "creates",
-            "removes",
-            "chdir",
-            "executable",
-            "warn",
-            "stdin",
-            "stdin_add_newline",
-            "strip_empty_ends",
-            "argv",
-            "file",
-            "apply",
-        ]
-        .contains(&name)
-            && spec
-                .is_none_or(|spec| spec.options.iter().any(|o| o.name == name || o.aliases.contains(&name)))
+/// Options that Ansible takes out of a command line, and only these.
+const OF_COMMANDS: &[&str] = &[
+    "creates",
+    "removes",
+    "chdir",
+    "executable",
+    "warn",
+    "stdin",
+    "stdin_add_newline",
+    "strip_empty_ends",
+    "argv",
+];
+
+/// Takes the words `option=value` out of a free form: those of commands' options, elsewhere all.
+fn split_free(text: &str, known: Known) -> (String, Vec<(String, String)>) {
+    let command = ["command", "shell", "script", "raw"]
+        .iter()
+        .any(|name| known.full.strip_prefix("ansible.builtin.") == Some(name));
+    let has = |name: &str| {
+        known.spec.is_none_or(|spec| spec.options.iter().any(|o| o.name == name || o.aliases.contains(&name)))
+    };
+    let is_option = |name: &str| match command {
+        true => OF_COMMANDS.contains(&name) && has(name),
+        false => super::valid_name(name),
     };
     let words = words::split(text);
     let mut pairs = Vec::new();

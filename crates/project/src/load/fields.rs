@@ -80,11 +80,7 @@ pub const TASK: &[&str] = &[
 pub const BLOCK: &[&str] = &["always", "block", "notify", "rescue"];
 
 /// Keywords that are known, not done, and would change what a run does.
-const REFUSED: &[(&str, &str)] = &[
-    ("debugger", "the task debugger is not supported"),
-    ("fact_path", "fact_path is not supported yet"),
-    ("gather_timeout", "gather_timeout is not supported yet"),
-];
+const REFUSED: &[(&str, &str)] = &[("debugger", "the task debugger is not supported")];
 
 /// An error for a keyword that is known but not done.
 pub fn refuse(map: &Mapping, diags: &mut Diagnostics) {
@@ -171,6 +167,13 @@ impl Loader {
         }
         common.environment.extend(list_of(map, "environment"));
         common.notify.extend(list_of(map, "notify"));
+        for node in list_of(map, "module_defaults").iter().filter(|node| node.as_map().is_none()) {
+            diags.push(
+                Diagnostic::error("`module_defaults` must be a mapping of modules to their arguments")
+                    .at(node.span, format!("this is a {}", node.kind_name()))
+                    .help("only the arguments' values may be templates"),
+            );
+        }
         common.module_defaults.extend(list_of(map, "module_defaults"));
         for (keyword, place) in [
             ("become", &mut common.r#become),

@@ -10,6 +10,10 @@ use std::sync::Arc;
 const PROMPT: &[&str] =
     &["name", "prompt", "default", "private", "confirm", "encrypt", "salt", "salt_size", "unsafe"];
 
+/// What `import_playbook` gives a meaning to.
+const IMPORT: &[&str] =
+    &["import_playbook", "ansible.builtin.import_playbook", "name", "vars", "when", "tags"];
+
 /// What `import_playbook` hands down to the plays.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Import {
@@ -78,16 +82,13 @@ impl Loader {
         from: &Import,
         diags: &mut Diagnostics,
     ) -> Vec<Arc<Play>> {
-        for key in map.keys() {
+        unknown_keys(map, "import_playbook", &[IMPORT, COMMON], diags);
+        for key in map.keys().filter(|key| key.as_str().is_some_and(|name| !IMPORT.contains(&name))) {
             let name = key.scalar_text().unwrap_or_default();
-            if !["import_playbook", "ansible.builtin.import_playbook", "name", "vars", "when", "tags"]
-                .contains(&&*name)
-            {
-                diags.push(
-                    Diagnostic::error(format!("`{name}` is no keyword of import_playbook"))
-                        .at(key.span, "not known here"),
-                );
-            }
+            diags.push(
+                Diagnostic::warning(format!("`{name}` has no effect on an import of a playbook"))
+                    .at(key.span, "as in Ansible, only vars, when and tags are handed down"),
+            );
         }
         let mut below = from.clone();
         if let Some(vars) = map.get("vars") {
@@ -195,7 +196,10 @@ impl Loader {
             name: map.get("name").cloned(),
             hosts: self.decrypted(hosts, diags).unwrap_or_default(),
             gather_facts: map.get("gather_facts").cloned(),
-            gather_subset: map.get("gather_subset").cloned(),
+            gathering: ["gather_subset", "gather_timeout", "fact_path"]
+                .iter()
+                .filter_map(|name| Some((Arc::from(*name), map.get(name)?.clone())))
+                .collect(),
             vars,
             vars_files: list_of(map, "vars_files"),
             vars_prompt: self.prompts(map, diags),
@@ -227,14 +231,6 @@ impl Loader {
                 continue;
             };
             unknown_keys(fields, "vars_prompt", &[PROMPT], diags);
-            for refused in ["encrypt", "salt", "salt_size"] {
-                if let Some((key, _)) = fields.entry(refused) {
-                    diags.push(
-                        Diagnostic::error(format!("`{refused}` of vars_prompt is not supported yet"))
-                            .at(key.span, "remove it"),
-                    );
-                }
-            }
             match fields.get("name").and_then(|n| n.scalar_text()) {
                 Some(name) if valid_name(&name) => prompts.push(Prompt {
                     name,
@@ -242,6 +238,10 @@ impl Loader {
                     default: fields.get("default").cloned(),
                     private: fields.get("private").and_then(Node::as_bool).unwrap_or(true),
                     confirm: fields.get("confirm").and_then(Node::as_bool).unwrap_or(false),
+                    r#unsafe: fields.get("unsafe").and_then(Node::as_bool).unwrap_or(false),
+                    encrypt: fields.get("encrypt").filter(|n| !n.is_null()).cloned(),
+                    salt: fields.get("salt").filter(|n| !n.is_null()).cloned(),
+                    salt_size: fields.get("salt_size").filter(|n| !n.is_null()).cloned(),
                 }),
                 _ => diags
                     .push(Diagnostic::error("a prompt needs the `name` of a variable").at(entry.span, "")),

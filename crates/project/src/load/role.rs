@@ -37,6 +37,8 @@ pub struct RoleUse {
     pub parents: Vec<Arc<Role>>,
     /// Named in another role's `meta/main.yml`.
     pub dependency: bool,
+    /// The keywords of a dependency's entry, as text: with its parameters they tell it from others.
+    pub entry: String,
 }
 
 impl Loader {
@@ -92,6 +94,13 @@ impl Loader {
                 wanted.handlers_from = text("handlers_from");
                 wanted.allow_duplicates = map.get("allow_duplicates").and_then(Node::as_bool);
                 wanted.params = self.role_params(map, diags);
+                let mut keywords: Vec<String> = map
+                    .iter()
+                    .filter(|(key, _)| !["role", "name"].contains(&key.as_str().unwrap_or_default()))
+                    .map(|(key, value)| format!("{:?}: {}", key.as_str(), value.to_json()))
+                    .collect();
+                keywords.sort();
+                wanted.entry = keywords.join(",");
                 common = self.inherit(base, map, diags);
             }
             _ => match self.static_text(entry, "a role's name", &base.vars, diags) {
@@ -377,8 +386,11 @@ impl Loader {
 fn role_key(path: &Path, wanted: &RoleUse, common: &Common) -> String {
     let json = |nodes: &[Node]| nodes.iter().map(|n| n.to_json().to_string()).collect::<Vec<_>>().join(",");
     let params: Vec<String> = wanted.params.iter().map(|(k, v)| format!("{k}={}", v.to_json())).collect();
-    // A dependency is the same whatever the roles that need it were given.
-    let given = if wanted.dependency { &[][..] } else { &common.params[..] };
+    // A dependency is the same whatever stands around the roles that need it.
+    if wanted.dependency {
+        return format!("{}|{}", path.display(), wanted.entry);
+    }
+    let given = &common.params;
     let vars: Vec<String> = common
         .vars
         .iter()

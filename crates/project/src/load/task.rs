@@ -413,7 +413,7 @@ fn meta(args: &TaskArgs, span: Span, diags: &mut Diagnostics) {
         return;
     };
     let text = node.scalar_text().unwrap_or_default();
-    if META.contains(&text.trim()) || provision_templates::is_template(&text) {
+    if META.contains(&text.trim()) {
         return;
     }
     diags.push(
