@@ -77,7 +77,13 @@ impl Setup {
         vault.listen(move |text| known.add(text));
         let sources = Sources::with_vault(vault.clone());
         let mut diags = Diagnostics::new();
-        let templater = lookups::ControlMachine::templater(vault);
+        let known = config.all().into_iter();
+        let templater = lookups::ControlMachine::templater(
+            vault,
+            known
+                .map(|(setting, value, origin)| (setting.name.to_owned(), (value.json(), origin.to_string())))
+                .collect(),
+        );
         let paths = SearchPaths {
             roles: config.paths(&table::DEFAULT_ROLES_PATH),
             collections: config.paths(&table::COLLECTIONS_PATHS),

@@ -202,7 +202,7 @@ pub fn unknown_lookup(name: &str) -> TemplateError {
 
 fn query(eval: &mut Eval<'_>, mut args: Args) -> Result {
     args.take("wantlist");
-    run_lookup(eval, args).map(list)
+    run_lookup(eval, args).map(|found| list(found.unwrap_or_default()))
 }
 
 fn lookup(eval: &mut Eval<'_>, mut args: Args) -> Result {
@@ -210,7 +210,10 @@ fn lookup(eval: &mut Eval<'_>, mut args: Args) -> Result {
         Some(flag) => ops::truth(&flag)?,
         None => false,
     };
-    let found = run_lookup(eval, args)?;
+    // one that failed, of which the failure is ignored, is nothing at all
+    let Some(found) = run_lookup(eval, args)? else {
+        return Ok(if want_list { list(Vec::new()) } else { none() });
+    };
     if want_list {
         return Ok(list(found));
     }
@@ -223,8 +226,12 @@ fn lookup(eval: &mut Eval<'_>, mut args: Args) -> Result {
     })
 }
 
-fn run_lookup(eval: &mut Eval<'_>, mut args: Args) -> Result<Vec<Value>> {
+/// What a lookup finds; nothing when it fails and `errors` says that this is ignored.
+fn run_lookup(eval: &mut Eval<'_>, mut args: Args) -> Result<Option<Vec<Value>>> {
+    // `default=undef()` is a way to ask for an error
+    let default = args.take("default");
     args.check_deep()?;
+    args.named.extend(default.map(|default| (Arc::from("default"), default)));
     if eval.no_lookups {
         return Err(TemplateError::runtime(
             "lookups are not run in a condition that is the value of a variable",
@@ -237,21 +244,24 @@ fn run_lookup(eval: &mut Eval<'_>, mut args: Args) -> Result<Vec<Value>> {
     let name = crate::names::short(&full);
     let mut kwargs: Kwargs = args.named.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     let errors = kwargs.shift_remove("errors").map_or_else(|| "strict".to_owned(), |value| to_str(&value));
+    if !matches!(&*errors, "strict" | "warn" | "ignore") {
+        return Err(TemplateError::runtime(format!(
+            "lookup: errors must be strict, warn or ignore, not '{errors}'"
+        )));
+    }
     let result = match pure_lookup(eval, name, &args.pos, &kwargs) {
         Some(result) => result,
         None => eval.templater.host().lookup(name, &args.pos, &kwargs, eval.scope),
     };
     match result {
-        Err(error) if errors != "strict" && !matches!(error.kind, ErrorKind::Unknown { .. }) => {
-            Ok(Vec::new())
-        }
+        Err(error) if errors != "strict" && !matches!(error.kind, ErrorKind::Unknown { .. }) => Ok(None),
         Err(mut error) => {
             if !matches!(error.kind, ErrorKind::Unknown { .. } | ErrorKind::Undefined { .. }) {
                 error = error.without_place();
             }
             Err(error)
         }
-        found => found,
+        found => found.map(Some),
     }
 }
 
@@ -289,7 +299,28 @@ fn pure_lookup(
     Some(match name {
         "items" => Ok(flatten(terms)),
         "list" => Ok(terms.to_vec()),
-        "flattened" => Ok(deep_flatten(terms)),
+        "flattened" | "community.general.flattened" => Ok(deep_flatten(terms)),
+        "ansible.utils.get_path" => match terms {
+            [value, path] => {
+                crate::filters::data_paths::get_path(eval, value, &to_str(path)).map(|found| vec![found])
+            }
+            _ => Err(TemplateError::runtime("get_path needs a value and a path")),
+        },
+        "ansible.utils.to_paths" => Ok(terms
+            .iter()
+            .map(|term| {
+                let prepend = kwargs.get("prepend").map(to_str).unwrap_or_default();
+                crate::filters::data_paths::to_paths(term, &prepend)
+            })
+            .collect()),
+        "ansible.utils.index_of" => match terms.split_first() {
+            Some((value, rest)) => {
+                let named = kwargs.iter().map(|(name, value)| (Arc::from(name.as_str()), value.clone()));
+                let args = Args { pos: rest.to_vec(), named: named.collect() };
+                crate::filters::data_paths::index_of(eval, value.clone(), args).map(|found| vec![found])
+            }
+            None => Err(TemplateError::runtime("index_of needs a list")),
+        },
         "dict" => terms.iter().try_fold(Vec::new(), |mut out, term| {
             for (key, value) in ops::as_dict(term)? {
                 let mut entry = Dict::new();
@@ -299,7 +330,7 @@ fn pure_lookup(
             }
             Ok(out)
         }),
-        "nested" | "cartesian" => {
+        "nested" | "cartesian" | "community.general.cartesian" => {
             lists("nested", terms).map(|lists| product(&lists).into_iter().map(list).collect())
         }
         "together" => lists("with_together", terms).map(|lists| {
@@ -315,14 +346,11 @@ fn pure_lookup(
             .enumerate()
             .map(|(index, item)| tuple(vec![Value::from(index), item]))
             .collect()),
-        "random_choice" => {
-            let all = flatten(terms);
-            Ok(if all.is_empty() {
-                Vec::new()
-            } else {
-                vec![all[crate::filters::random::below(all.len())].clone()]
-            })
-        }
+        "random_choice" => Ok(if terms.is_empty() {
+            Vec::new()
+        } else {
+            vec![terms[crate::filters::random::below(terms.len())].clone()]
+        }),
         "sequence" => sequence(terms, kwargs),
         "subelements" => crate::filters::dicts::lookup_subelements(terms),
         "vars" => vars_lookup(eval, terms, kwargs),

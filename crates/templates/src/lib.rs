@@ -36,9 +36,12 @@ mod value;
 mod version;
 
 pub use error::{ErrorKind, ErrorParts, TemplateError};
+pub use filters::csv::{Dialect as CsvDialect, rows as csv_rows};
+pub use filters::ini::{Reading as IniReading, parse as ini_sections};
 pub use filters::password::{Hashing, hash_password};
 pub use functions::unknown_lookup;
 pub use lazy::{Members, lazy_dict, lazy_list};
+pub use mersenne::Mersenne as SeededRandom;
 pub use minijinja::Value;
 pub use references::{References, Used};
 pub use scope::{Kwargs, Lookups, PathQuery, Scope, TemplateSource};
@@ -51,4 +54,14 @@ pub use value::{
 /// `str(value)` as Python prints it; what a number or a list becomes inside a text.
 pub fn to_text(value: &Value) -> String {
     text::to_str(value)
+}
+
+/// Does the text match from its beginning, as with Python's `re.match`?
+///
+/// # Errors
+/// The pattern is not valid, or backtracks beyond all bounds.
+pub fn regex_matches(pattern: &str, text: &str) -> Result<bool, TemplateError> {
+    let regex = regex::compile(pattern, regex::Flags::default())?;
+    let found = regex.find(text).map_err(regex::failed)?;
+    Ok(found.is_some_and(|found| found.start() == 0))
 }

@@ -7,14 +7,14 @@ use sha2::Digest as _;
 const SIZE: usize = 624;
 
 /// The Mersenne twister MT19937 (Matsumoto and Nishimura), seeded as Python's `random.Random` is.
-pub(crate) struct Mersenne {
+pub struct Mersenne {
     state: Box<[u32; SIZE]>,
     at: usize,
 }
 
 impl Mersenne {
     /// `random.Random(seed)`: numbers by their absolute value, anything else by its text.
-    pub(crate) fn new(seed: &Value) -> Self {
+    pub fn new(seed: &Value) -> Self {
         match view(seed) {
             View::Int(number) => Self::from_key(&words(&number.unsigned_abs().to_be_bytes())),
             View::Bool(flag) => Self::from_key(&[u32::from(flag)]),
@@ -23,7 +23,7 @@ impl Mersenne {
     }
 
     /// `random.Random("text")`.
-    pub(crate) fn from_text(text: &str) -> Self {
+    fn from_text(text: &str) -> Self {
         let mut bytes = text.as_bytes().to_vec();
         bytes.extend(sha2::Sha512::digest(text.as_bytes()));
         Self::from_key(&words(&bytes))
@@ -88,7 +88,7 @@ impl Mersenne {
     }
 
     /// A number below `limit`, which is at least 1.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         let count = 64 - limit.max(1).leading_zeros();
         loop {
             let number = self.bits(count);

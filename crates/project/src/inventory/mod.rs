@@ -114,6 +114,19 @@ impl Inventory {
         build::Builder::new().finish(&mut Diagnostics::new())
     }
 
+    /// Of nothing but groups and the names of their hosts, for choosing hosts by patterns.
+    pub fn of_groups(groups: impl IntoIterator<Item = (String, Vec<String>)>) -> Inventory {
+        let mut builder = build::Builder::new();
+        for (group, hosts) in groups {
+            builder.add_group(&group);
+            for host in hosts {
+                builder.add_host(&host, provision_source::Span::NONE);
+                builder.add_member(&group, &host);
+            }
+        }
+        builder.finish(&mut Diagnostics::new())
+    }
+
     /// Loads the sources named by `specs` (`-i`: file, directory, or host list with a comma) in order; what
     /// later ones say about the same variable wins. Everything wrong with any of them goes to `diags`.
     pub fn load(

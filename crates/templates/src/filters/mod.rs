@@ -101,4 +101,4 @@ pub(crate) fn names() -> Vec<&'static str> {
     ALL.keys().copied().collect()
 }
 
-pub(crate) use collections::ip;
+pub(crate) use collections::{csv, ini, ip, paths as data_paths};

@@ -2,18 +2,18 @@
 
 /// How a table is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Dialect {
-    pub(crate) delimiter: char,
-    pub(crate) skip_initial_space: bool,
+pub struct Dialect {
+    pub delimiter: char,
+    pub skip_initial_space: bool,
     /// Text after a closing quote is an error.
-    pub(crate) strict: bool,
+    pub strict: bool,
 }
 
 /// The rows of a text, without empty lines.
 ///
 /// # Errors
 /// A quote that is not closed, or (strictly) text after one that is.
-pub(crate) fn rows(text: &str, dialect: Dialect) -> Result<Vec<Vec<String>>, String> {
+pub fn rows(text: &str, dialect: Dialect) -> Result<Vec<Vec<String>>, String> {
     let mut rows = Vec::new();
     let mut row: Vec<String> = Vec::new();
     let mut field = String::new();

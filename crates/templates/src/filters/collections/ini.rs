@@ -3,16 +3,16 @@
 use indexmap::IndexMap;
 
 /// Sections with their options, in order.
-pub(crate) type Sections = IndexMap<String, IndexMap<String, Option<String>>>;
+pub type Sections = IndexMap<String, IndexMap<String, Option<String>>>;
 
 /// How a text is read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reading<'a> {
+pub struct Reading<'a> {
     /// Option names keep their case; else they are in lower case.
-    pub(crate) case_sensitive: bool,
+    pub case_sensitive: bool,
     /// Options may stand without a value.
-    pub(crate) allow_none: bool,
-    pub(crate) delimiters: &'a str,
+    pub allow_none: bool,
+    pub delimiters: &'a str,
 }
 
 impl Default for Reading<'_> {
@@ -25,7 +25,7 @@ impl Default for Reading<'_> {
 ///
 /// # Errors
 /// A line outside of sections, one without a delimiter, or something that is there twice.
-pub(crate) fn parse(text: &str, reading: Reading<'_>) -> Result<Sections, String> {
+pub fn parse(text: &str, reading: Reading<'_>) -> Result<Sections, String> {
     let mut sections = Sections::new();
     let mut section: Option<String> = None;
     let mut option: Option<String> = None;

@@ -5,4 +5,4 @@ pub(super) mod general;
 pub(crate) mod ini;
 pub(crate) mod ip;
 pub(super) mod keys;
-pub(super) mod paths;
+pub(crate) mod paths;

@@ -110,7 +110,7 @@ pub(crate) fn get_path(eval: &mut Eval<'_>, value: &Value, path: &str) -> Result
 }
 
 /// The places of the items for which a test holds: one alone, several as a list.
-fn index_of(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
+pub(crate) fn index_of(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let [test, wanted, key, fail_on_missing, want_list] =
         args.bind("index_of", ["test", "value", "key", "fail_on_missing", "wantlist"])?;
     let test = to_str(&test.required("index_of", "test")?);
