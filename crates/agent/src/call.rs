@@ -57,7 +57,7 @@ impl Calls {
     fn real(&self, call: &Call) -> (Status, Map<String, Value>, Vec<Mutation>) {
         let journal = Journal::new(self.local(call)).contents(call.diff);
         let (status, result) = self.module(call, &journal);
-        finish(status, result, journal.take(), call.diff)
+        finish(&call.module, status, result, journal.take(), call.diff)
     }
 
     fn dry(&mut self, call: &Call) -> (Status, Map<String, Value>, Vec<Mutation>) {
@@ -70,7 +70,7 @@ impl Calls {
         };
         let mutations = journal.take();
         self.layer = Some(journal.into_system().into_layer());
-        finish(status, result, mutations, true)
+        finish(&call.module, status, result, mutations, true)
     }
 
     fn module(&self, call: &Call, system: &dyn System) -> (Status, Map<String, Value>) {
@@ -117,14 +117,18 @@ fn failure(msg: String) -> Map<String, Value> {
     Map::from_iter([("msg".to_owned(), Value::String(msg))])
 }
 
-/// `changed` is what the journal says. A skipped command has changed nothing, as in Ansible.
+/// `changed` is what the journal says. As in Ansible a skipped command has changed nothing, and a module that failed
+/// counts as unchanged, unless it is a command, whose failure is a result like another.
 pub fn finish(
+    module: &str,
     status: Status,
     mut result: Map<String, Value>,
     mutations: Vec<Mutation>,
     keep: bool,
 ) -> (Status, Map<String, Value>, Vec<Mutation>) {
     let skipped = result.get("skipped").and_then(Value::as_bool).unwrap_or(false);
-    result.insert("changed".into(), (changed(&mutations) && !skipped).into());
+    let command = ["command", "shell", "script"].iter().any(|name| module.ends_with(&format!(".{name}")));
+    let counts = !skipped && (command || status == Status::Ok);
+    result.insert("changed".into(), (changed(&mutations) && counts).into());
     (status, result, if keep { mutations } else { Vec::new() })
 }

@@ -119,7 +119,7 @@ impl Job {
         std::thread::spawn(move || {
             let journal = Journal::new(local(&call, Some(flag))).contents(false);
             let (status, result) = call::module(&call, &journal, &NoBlobs);
-            let (status, mut result, _) = call::finish(status, result, journal.take(), false);
+            let (status, mut result, _) = call::finish(&call.module, status, result, journal.take(), false);
             result.insert("failed".into(), (status != provision_wire::Status::Ok).into());
             done.send(result)
         });

@@ -155,6 +155,9 @@ pub struct Done {
     /// The host that did the work when another was asked to (delegate_to).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delegated_to: Option<String>,
+    /// That host's `ansible_host`, where it is not its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delegated_address: Option<String>,
     pub outcome: Outcome,
     /// The item's label, for items.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -60,14 +60,15 @@ impl TaskRun {
     /// The causes of a failure that is a result: the module's, the action's, or the connection's.
     pub(crate) fn result_causes(&self, reply: &Reply) -> Vec<Cause> {
         let who = match () {
-            () if reply.unreachable || reply.timed_out => "",
+            () if reply.unreachable || reply.by_nobody => "",
             () if reply.by_module => "Module failed: ",
             () => "Action failed: ",
         };
         let text = match reply.result.get("msg").and_then(Value::as_str) {
             Some(msg) if msg.starts_with("Task failed") => msg.to_owned(),
             Some(msg) if !msg.is_empty() => format!("Task failed: {who}{msg}"),
-            _ => format!("Task failed: {}.", who.trim_end_matches([':', ' '])),
+            Some(_) => format!("Task failed: {}.", who.trim_end_matches([':', ' '])),
+            None => format!("Task failed: {who}Unknown error."),
         };
         self.causes(vec![Level { text, span: self.task.span, template: None }])
     }

@@ -80,6 +80,7 @@ fn fail(engine: &Arc<Engine>, id: u64, hosts: &[Arc<Host>], text: &str) {
             task: id,
             host: host.name.clone(),
             delegated_to: None,
+            delegated_address: None,
             outcome: crate::event::Outcome::Failed,
             item: None,
             looped: false,

@@ -85,7 +85,7 @@ impl Module for Replace {
         new.push_str(&text[section.end..]);
         let edited = (count > 0 && new != text)
             .then(|| Edited { text: new, message: format!("{count} replacements made") });
-        file.finish(ctx, &text, edited, "backup_file")
+        Ok(file.finish(ctx, &text, edited, "backup_file")?.with("rc", 0))
     }
 }
 

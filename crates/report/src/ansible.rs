@@ -446,7 +446,10 @@ fn word(outcome: Outcome) -> (&'static str, Colour) {
 
 fn host_label(done: &Done) -> String {
     match &done.delegated_to {
-        Some(other) if **other != *done.host => format!("{} -> {other}", done.host),
+        Some(other) if **other != *done.host => match &done.delegated_address {
+            Some(address) => format!("{} -> {other}({address})", done.host),
+            None => format!("{} -> {other}", done.host),
+        },
         _ => done.host.to_string(),
     }
 }

@@ -103,14 +103,30 @@ impl Case {
             let args = fs::read_to_string(case.dir.join("args")).unwrap_or_default();
             case.runs.push(args.lines().map(str::to_owned).collect());
         }
+        case.guard()?;
         Ok(case)
     }
 
-    /// Its own inventory, else the corpus's. On a host that is beside the one of the hosts.
+    /// Its own inventory, else the corpus's. On a host only its own, beside the one of the hosts: the corpus's is of
+    /// this machine.
     pub fn inventory(&self) -> Option<PathBuf> {
         let own = self.dir.join("hosts");
-        let shared = self.dir.parent().map(|corpus| corpus.join("hosts"));
+        let shared =
+            self.dir.parent().filter(|_| self.stage == Stage::Local).map(|corpus| corpus.join("hosts"));
         [Some(own), shared].into_iter().flatten().find(|path| path.exists())
+    }
+
+    /// What is meant for a host must not reach this machine.
+    fn guard(&self) -> Result<()> {
+        let own = fs::read_to_string(self.dir.join("hosts")).unwrap_or_default();
+        let play = fs::read_to_string(self.dir.join("play.yaml"))?;
+        let here = own.contains("ansible_connection") || play.contains("connection: local");
+        ensure!(
+            self.stage == Stage::Local || !here,
+            "{} is for hosts and connects to this machine",
+            self.name
+        );
+        Ok(())
     }
 
     /// A name for files.

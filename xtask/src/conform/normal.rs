@@ -15,6 +15,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("atime", "a time"),
     ("mtime", "a time"),
     ("ctime", "a time"),
+    ("child_pid", "a process number"),
     ("inode", "a number of the file system's"),
     ("dev", "a number of the file system's"),
     (
@@ -30,8 +31,26 @@ pub const KEYS: &[(&str, &str)] = &[
 ];
 
 /// Keys of some actions' results that are not compared, with the reason.
-pub const KEYS_OF: &[(&str, &str, &str)] =
-    &[("copy", "src", "Ansible's temporary file on the target"), ("template", "src", "as copy")];
+pub const KEYS_OF: &[(&str, &str, &str)] = &[
+    ("copy", "src", "Ansible's temporary file on the target"),
+    ("template", "src", "as copy"),
+    ("stat", "stat.version", "a number of the file system's"),
+    ("wait_for_connection", "elapsed", "a time"),
+    ("wait_for", "elapsed", "a time"),
+    ("get_url", "src", "Ansible's temporary file on the target"),
+    ("uri", "date", "a time"),
+    ("uri", "etag", "made of a time"),
+    ("uri", "last_modified", "a time"),
+    ("service", "status", "times, process numbers and sets without order, as systemd shows them"),
+    ("systemd", "status", "as service"),
+    ("systemd_service", "status", "as service"),
+    ("apt", "cache_update_time", "a time"),
+    ("apt", "stdout", "how fast packages came"),
+    ("apt", "stdout_lines", "how fast packages came"),
+    ("package", "cache_update_time", "a time"),
+    ("package", "stdout", "how fast packages came"),
+    ("package", "stdout_lines", "how fast packages came"),
+];
 
 /// Lists that have no order, with the key they are sorted by: the action, the list, the key.
 pub const SORTED: &[(&str, &str, &str)] = &[("find", "files", "path")];
@@ -71,9 +90,30 @@ pub fn result(action: &str, result: &Value) -> Value {
                 items.sort_by_key(|item| item[*by].to_string());
             }
         }
-        map.retain(|key, _| !KEYS_OF.iter().any(|(of, name, _)| *of == action && name == key));
+        for (_, path, _) in KEYS_OF.iter().filter(|(of, _, _)| *of == action) {
+            remove(map, path);
+        }
     }
     result
+}
+
+/// Takes `a.b` out of a mapping, and out of those of a loop's items.
+fn remove(map: &mut Map<String, Value>, path: &str) {
+    match path.split_once('.') {
+        None => {
+            map.remove(path);
+        }
+        Some((key, rest)) => {
+            if let Some(Value::Object(inner)) = map.get_mut(key) {
+                remove(inner, rest);
+            }
+        }
+    }
+    for item in map.get_mut("results").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Value::Object(item) = item {
+            remove(item, path);
+        }
+    }
 }
 
 fn cleaned(value: &Value) -> Value {
@@ -94,6 +134,10 @@ fn cleaned(value: &Value) -> Value {
 /// What is masked in texts: the pattern, what stands for it, why.
 pub const MASKS: &[(&str, &str, &str)] = &[
     (r#""(start|end|delta|atime|mtime|ctime)": ("[^"]*"|[0-9.]+)"#, r#""$1": TIME"#, "times"),
+    (r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", "DATE", "times"),
+    (r#""(inode|dev|version|child_pid)": "?\d+"?"#, r#""$1": NUMBER"#, "numbers of files and processes"),
+    (r#""src": "[^"]*\.ansible/tmp/[^"]*", "#, "", "Ansible's temporary file on the target"),
+    (r"\bj\d{6,}\.\d+", "JOB", "names of background jobs"),
     (r"ansible-tmp-[-.0-9]+", "ansible-tmp", "names of temporary files"),
     (r"tmp[a-z0-9_]{8}\b", "tmpNAME", "names of temporary files"),
     (r"ansible\.[A-Za-z0-9_]{8}\b", "ansible.NAME", "names of temporary files"),

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use provision_testkit::fleet::Tree;
 use serde_json::{Value, json};
 
@@ -51,10 +51,9 @@ pub struct Setup {
 const RECORDER: &str = include_str!("recorder.py");
 
 impl Setup {
-    /// Writes the callback plugin and the empty home directory.
+    /// Writes the callback plugin.
     pub fn prepare(&self) -> Result<()> {
         fs::create_dir_all(self.top.join("plugins"))?;
-        fs::create_dir_all(self.top.join("home"))?;
         fs::write(self.top.join("plugins/recorder.py"), RECORDER)?;
         Ok(())
     }
@@ -102,6 +101,8 @@ impl Setup {
         if tool == Tool::Provision {
             command.args(["--output", "ansible", "--color", "never", "--events"]).arg(file("jsonl"));
         }
+        // Tasks are for the inventory's hosts, whatever the case is: nothing may fall back to this machine.
+        ensure!(!inventories.is_empty(), "{} has no inventory", case.name);
         let python = match case.stage {
             Stage::Local => self.ansible.join("python"),
             Stage::Host => PathBuf::from("/usr/bin/python3"),
@@ -112,7 +113,6 @@ impl Setup {
             }
         }
         command
-            .env("HOME", self.top.join("home"))
             .env("ANSIBLE_CALLBACK_PLUGINS", self.top.join("plugins"))
             .env("CONFORM_EVENTS", file("jsonl"))
             .env("ANSIBLE_NOCOLOR", "1")

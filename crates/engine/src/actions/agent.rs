@@ -190,7 +190,7 @@ pub fn lost(error: &LinkError) -> Reply {
         reply.result.insert("unreachable".into(), true.into());
     }
     if let LinkError::TimedOut(seconds) = error {
-        reply.timed_out = true;
+        reply.by_nobody = true;
         reply.result.insert("msg".into(), format!("Task failed: {error}").into());
         reply.result.insert("timedout".into(), json!({ "period": seconds }));
     }

@@ -19,7 +19,8 @@ pub async fn run(attempt: &Attempt<'_>, module: &str, args: Map<String, Value>, 
             Some("async_status" | "copy" | "script" | "template" | "setup")
         );
     if !of_agent {
-        return Reply::fail(format!("This action ({name}) does not support async."));
+        let text = format!("This action ({name}) does not support async.");
+        return Reply { by_nobody: true, ..Reply::fail(text) };
     }
     if attempt.check {
         return dry(attempt, module, args, how).await;
@@ -85,6 +86,7 @@ fn unfolded(mut reply: Reply) -> Reply {
         let mut result = job;
         result.extend(std::mem::take(&mut reply.result).into_iter().filter(|(name, _)| name != "changed"));
         reply.failed = result.get("failed") == Some(&Value::Bool(true));
+        reply.by_module = reply.failed;
         reply.skipped = result.get("skipped") == Some(&Value::Bool(true));
         result.entry("changed").or_insert(Value::Bool(false));
         reply.result = result;

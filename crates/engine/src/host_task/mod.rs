@@ -29,7 +29,8 @@ pub struct Reply {
     pub failed: bool,
     /// It was the module that failed, on the target.
     pub by_module: bool,
-    pub timed_out: bool,
+    /// Neither a module nor an action failed: the task could not be done.
+    pub by_nobody: bool,
     pub unreachable: bool,
     /// Why it failed when no module and no action has said so.
     pub causes: Vec<Cause>,

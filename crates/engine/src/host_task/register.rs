@@ -92,6 +92,7 @@ impl TaskRun {
             task: self.info.id,
             host: self.host.name.clone(),
             delegated_to: self.delegated(scope),
+            delegated_address: self.delegated_address(scope),
             outcome,
             item: None,
             looped,

@@ -104,6 +104,7 @@ impl TaskRun {
             task: self.info.id,
             host: self.host.name.clone(),
             delegated_to: self.delegated(scope),
+            delegated_address: self.delegated_address(scope),
             outcome: outcome(reply, self.ignores(scope)),
             item: Some(label),
             looped: false,
@@ -121,6 +122,13 @@ impl TaskRun {
         let scope: Arc<dyn Scope> = scope.clone();
         let name = render::text(node, &scope, &self.engine.templater).ok()?;
         (!name.is_empty() && *name != *self.host.name).then_some(name)
+    }
+
+    pub(super) fn delegated_address(&self, scope: &Arc<TaskScope>) -> Option<String> {
+        let name = self.delegated(scope)?;
+        let other = crate::scope::host_scope(&self.engine, Some(&self.play), &self.engine.host(&name));
+        let address = other.get("ansible_host").ok()??;
+        Some(provision_templates::to_text(&address)).filter(|address| *address != name)
     }
 
     pub(super) fn ignores(&self, scope: &Arc<TaskScope>) -> bool {

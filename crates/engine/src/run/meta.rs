@@ -99,6 +99,7 @@ impl Engine {
             task: info.id,
             host: host.name.clone(),
             delegated_to: None,
+            delegated_address: None,
             outcome: Outcome::Skipped,
             item: None,
             looped: false,

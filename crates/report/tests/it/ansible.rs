@@ -149,6 +149,7 @@ fn result(line: &Value) -> Done {
         task: line["task"].as_u64().unwrap(),
         host: line["host"].as_str().unwrap().into(),
         delegated_to: line["delegated_to"].as_str().map(str::to_owned),
+        delegated_address: None,
         outcome,
         item: (line["e"] == "item").then(|| line["item"].clone()),
         looped: line["looped"].as_bool().unwrap(),

@@ -109,6 +109,7 @@ pub fn done(task: u64, host: &str, outcome: Outcome, result: Value) -> Done {
         task,
         host: host.into(),
         delegated_to: None,
+        delegated_address: None,
         outcome,
         item: None,
         looped: false,
