@@ -221,13 +221,15 @@ fn secrets_of_a_run_are_not_shown() {
     place.write("t.j2", "a={{ inline }}\nb={{ whole }}\nc={{ shown }}\n");
     place.write("f", "file-secret\n");
     place.write("tasks.yaml", "# a comment-secret\n- fail: {msg: it failed}\n  ignore_errors: true\n");
-    place.line("$P vault encrypt --vault-id pw vars.yaml f tasks.yaml").expect(0);
+    place.write("parts/1", "part-secret\n");
+    place.line("$P vault encrypt --vault-id pw vars.yaml f tasks.yaml parts/1").expect(0);
     place.write(
         "play.yaml",
         "- hosts: localhost\n  gather_facts: false\n  vars_files: [vars.yaml]\n  tasks:\n    \
          - debug: {msg: 'x {{ inline }} {{ whole }} {{ url }} {{ port }}'}\n    \
          - template: {src: t.j2, dest: '{{ playbook_dir }}/t'}\n    \
          - copy: {src: f, dest: '{{ playbook_dir }}/copied'}\n    \
+         - assemble: {src: parts, dest: '{{ playbook_dir }}/whole', remote_src: false}\n    \
          - include_vars: vars.yaml\n    \
          - include_tasks: tasks.yaml\n    \
          - name: 'told {{ whole }}'\n      command: echo {{ inline }}\n    \
@@ -236,10 +238,12 @@ fn secrets_of_a_run_are_not_shown() {
     );
     for output in ["ansible", "human", "json"] {
         let line = format!(
-            "$P play.yaml -i localhost, -c local --vault-id pw -vvv --diff --output {output}; rm -f t copied"
+            "$P play.yaml -i localhost, -c local --vault-id pw -vvv --diff --output {output}; rm -f t copied whole"
         );
         let said = place.line(&line).expect(0);
-        for secret in ["inline-secret", "whole-secret", "url-secret", "file-secret", "comment-secret"] {
+        for secret in
+            ["inline-secret", "whole-secret", "url-secret", "file-secret", "comment-secret", "part-secret"]
+        {
             assert!(!said.stdout.contains(secret) && !said.stderr.contains(secret), "{secret}: {said:?}");
         }
         assert!(said.stdout.contains("c=open") && said.stdout.contains("8080"), "{said:?}");
