@@ -71,7 +71,7 @@ fn what_is_not_done_is_said_once() {
         &[("ANSIBLE_CALLBACKS_ENABLED", "timer"), ("ANSIBLE_PIPELINING", "1")],
     );
     let said = said.expect(0);
-    assert_eq!(said.stderr.matches("CALLBACKS_ENABLED").count(), 1, "{}", said.stderr);
+    assert_eq!(said.stderr.matches("setting CALLBACKS_ENABLED").count(), 1, "{}", said.stderr);
     assert!(!said.stderr.contains("PIPELINING"), "{}", said.stderr);
     run(&place, &[], &[("ANSIBLE_STDOUT_CALLBACK", "dense")])
         .expect(2)

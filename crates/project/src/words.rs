@@ -45,12 +45,49 @@ pub fn split(text: &str) -> Vec<String> {
     words
 }
 
-/// A word as `key=value`, its value without surrounding quotes; None when there is no `=` after a name.
+/// A word as `key=value`, its value with escapes (`\\n`, `\\x41`, …) resolved and without surrounding quotes; None when there is no `=` after a name.
 pub fn pair(word: &str) -> Option<(&str, String)> {
     let at = word.find('=')?;
     let (key, value) = (&word[..at], &word[at + 1..]);
     let name = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
-    name.then(|| (key, unquote(value)))
+    name.then(|| (key, unquote(&unescaped(value))))
+}
+
+/// Python's escapes of characters; others stay as they are.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (c, length) = escape(rest).unwrap_or(('\\', 1));
+        out.push(c);
+        rest = &rest[length..];
+    }
+    out + rest
+}
+
+/// The character that the text's first escape stands for, and the escape's length in bytes.
+fn escape(text: &str) -> Option<(char, usize)> {
+    let number = |digits: usize| {
+        let hex = text.get(2..2 + digits).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, 2 + digits))
+    };
+    let plain = |c: char| Some((c, 2));
+    match text.as_bytes().get(1)? {
+        b'x' => number(2),
+        b'u' => number(4),
+        b'U' => number(8),
+        b'n' => plain('\n'),
+        b't' => plain('\t'),
+        b'r' => plain('\r'),
+        b'a' => plain('\x07'),
+        b'b' => plain('\x08'),
+        b'f' => plain('\x0c'),
+        b'v' => plain('\x0b'),
+        quoted @ (b'\\' | b'\'' | b'"') => plain(char::from(*quoted)),
+        _ => None,
+    }
 }
 
 /// Without the quotes around the whole.
