@@ -119,4 +119,17 @@ mod tests {
         assert_eq!(pair("http://x?a=b"), None);
         assert_eq!(pair("=x"), None);
     }
+
+    /// As ansible-core 2.19.14 reads them.
+    #[test]
+    fn escapes_of_values() {
+        for (word, wanted) in [
+            (r"msg='a\nb\tc\x41\\d'", "a\nb\tcA\\d"),
+            (r"msg=\d\u00e4\U0001F600", "\\dä😀"),
+            (r"msg=\x4", r"\x4"),
+            ("msg=\\", "\\"),
+        ] {
+            assert_eq!(pair(word), Some(("msg", wanted.to_owned())), "{word}");
+        }
+    }
 }
