@@ -139,7 +139,7 @@ impl Module for Alternatives {
 
 impl AlternativesArgs {
     /// Name, link and target of each subcommand.
-    fn followers(&self, ctx: &Ctx<'_>) -> Result<Option<Vec<(String, String, String)>>, Failure> {
+    fn followers(&self, ctx: &Ctx<'_>) -> Result<Option<Vec<Follower>>, Failure> {
         let Some(all) = &self.subcommands else { return Ok(None) };
         let mut found = Vec::new();
         for one in all {
@@ -149,6 +149,9 @@ impl AlternativesArgs {
         Ok(Some(found))
     }
 }
+
+/// A subcommand: its name, its link and what that leads to.
+type Follower = (String, String, String);
 
 /// What `update-alternatives --query` tells.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -204,7 +207,7 @@ impl Group {
     }
 
     /// Subcommands as they are: installing anew would drop those not named.
-    fn follow(&self, targets: &BTreeMap<String, String>) -> Vec<(String, String, String)> {
+    fn follow(&self, targets: &BTreeMap<String, String>) -> Vec<Follower> {
         let of = |(name, path): (&String, &String)| {
             Some((name.clone(), self.links.get(name)?.clone(), path.clone()))
         };

@@ -107,11 +107,12 @@ impl Module for AptRepository {
             }
             ctx.sys.write(&real_path(ctx.sys, path)?, &mut text_to_bytes(new).as_slice(), &file)?;
         }
-        if !touched.is_empty() && args.update_cache {
-            if let Err(why) = update(&args, ctx)? {
-                put_back(ctx, &touched)?;
-                return Err(Failure::new(format!("Failed to update apt cache: {why}")));
-            }
+        if !touched.is_empty()
+            && args.update_cache
+            && let Err(why) = update(&args, ctx)?
+        {
+            put_back(ctx, &touched)?;
+            return Err(Failure::new(format!("Failed to update apt cache: {why}")));
         }
         let state = if args.state == State::Present { "present" } else { "absent" };
         Ok(Outcome::new()

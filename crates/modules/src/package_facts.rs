@@ -55,9 +55,9 @@ impl Module for PackageFacts {
                 "origin": origin.map_or("", |(_, origin)| origin.as_str()),
                 "source": "apt",
             });
-            match packages.entry(package.name.clone()).or_insert_with(|| json!([])) {
-                Value::Array(list) => list.push(entry),
-                _ => {}
+            let versions = packages.entry(package.name.clone()).or_insert_with(|| json!([]));
+            if let Value::Array(versions) = versions {
+                versions.push(entry);
             }
         }
         Ok(Outcome::new().with("ansible_facts", json!({ "packages": packages })))

@@ -72,7 +72,7 @@ fn found(ctx: &Ctx<'_>) -> Result<&'static str, Failure> {
 }
 
 /// An init script (LSB, "Init Script Actions").
-fn script(args: &ServiceArgs, ctx: &Ctx<'_>) -> Result<Outcome, Failure> {
+pub fn script(args: &ServiceArgs, ctx: &Ctx<'_>) -> Result<Outcome, Failure> {
     let o = &args.options;
     let name = o.name.as_deref().unwrap_or_default();
     if args.pattern.is_some() {

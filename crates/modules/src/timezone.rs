@@ -60,12 +60,12 @@ impl Module for Timezone {
                 ctx.sys.write(file, &mut format!("{name}\n").as_bytes(), &NewFile::default())?;
             }
         }
-        if let Some(clock) = args.hwclock {
-            if clock_now(ctx)? != clock {
-                let local = u8::from(clock == Clock::Local).to_string();
-                let command = Command::new(["timedatectl", "set-local-rtc"]).arg(to_os(&local));
-                change(ctx, &command, "timedatectl failed: ")?;
-            }
+        if let Some(clock) = args.hwclock
+            && clock_now(ctx)? != clock
+        {
+            let local = u8::from(clock == Clock::Local).to_string();
+            let command = Command::new(["timedatectl", "set-local-rtc"]).arg(to_os(&local));
+            change(ctx, &command, "timedatectl failed: ")?;
         }
         Ok(Outcome::new())
     }

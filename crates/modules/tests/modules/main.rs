@@ -46,6 +46,8 @@ mod setup;
 #[cfg(test)]
 mod small;
 #[cfg(test)]
+mod small_admin;
+#[cfg(test)]
 mod small_system;
 #[cfg(test)]
 mod stat;
