@@ -142,6 +142,11 @@ impl Builder {
         }
     }
 
+    /// The inventory as it is so far.
+    pub fn snapshot(&self) -> Inventory {
+        Builder::resume(self.hosts.clone(), self.groups.clone()).finish(&mut Diagnostics::new())
+    }
+
     /// Every host gets a group, every group a way to `all`.
     pub fn finish(mut self, diags: &mut Diagnostics) -> Inventory {
         let top: Vec<Arc<str>> = self
@@ -160,11 +165,12 @@ impl Builder {
             self.groups["all"].children.move_index(at, 0);
         }
         let names: Vec<Arc<str>> = self.hosts.keys().cloned().collect();
+        let mut grouped = IndexSet::new();
         for name in names {
             let groups = &self.hosts[&name].groups;
             if groups.iter().any(|g| !matches!(&**g, "all" | "ungrouped")) {
                 if self.hosts[&name].groups.shift_remove("ungrouped") {
-                    self.groups["ungrouped"].hosts.shift_remove(&name);
+                    grouped.insert(name.clone());
                 }
             } else {
                 self.add_member("ungrouped", &name);
@@ -179,6 +185,10 @@ impl Builder {
                     );
                 }
             }
+        }
+        // All at once: one after the other each would move those behind it.
+        if !grouped.is_empty() {
+            self.groups["ungrouped"].hosts.retain(|name| !grouped.contains(name));
         }
         self.set_depths();
         let implicit =

@@ -9,6 +9,7 @@ mod files;
 mod ini;
 mod literal;
 mod pattern;
+mod plugin;
 mod range;
 mod script;
 mod source;
@@ -149,6 +150,16 @@ impl Inventory {
             inventory.set_playbook_dir(dir, sources, diags);
         }
         inventory
+    }
+
+    /// The inventory in one text, which is read as a file called `name` would be. Nothing else is looked at.
+    pub fn read_bytes(sources: &Sources, name: &Path, bytes: Vec<u8>, diags: &mut Diagnostics) -> Inventory {
+        let mut builder = build::Builder::new();
+        match sources.add_bytes(name, bytes) {
+            Ok(file) => source::read_text(sources, file, name, &mut builder, diags),
+            Err(diagnostic) => diags.push(diagnostic),
+        }
+        builder.finish(diags)
     }
 
     /// Looks for `group_vars` and `host_vars` beside another playbook, in place of the last one's.

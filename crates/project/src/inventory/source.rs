@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use provision_source::{Diagnostic, Diagnostics, FileId, Sources, load};
 
 use super::build::Builder;
-use super::{ini, range, script, yaml};
+use super::{ini, plugin, range, script, yaml};
 
 /// Extensions that Ansible leaves alone in inventory directories (`INVENTORY_IGNORE_EXTS`).
 const IGNORED: [&str; 12] =
@@ -110,8 +110,10 @@ fn yaml_file(sources: &Sources, file: FileId, builder: &mut Builder, diags: &mut
             Diagnostic::error("an inventory has a single YAML document").at(second.span, "the second one"),
         );
     }
-    if let Some(document) = documents.first() {
-        yaml::read(document, builder, diags);
+    let Some(document) = documents.first() else { return };
+    match document.get("plugin") {
+        Some(name) => plugin::read(document, name, &sources.path(file), sources, builder, diags),
+        None => yaml::read(document, builder, diags),
     }
 }
 

@@ -244,7 +244,7 @@ fn yaml_mistakes() {
     check("h.yml", "1:\n  hosts:\n", &[("a group's name must be a string", "1:1", "quote it")]);
     check("h.yml", "a:\n  hosts:\n    2:\n", &[("a host's name must be a string", "3:5", "quote it")]);
     check("h.yml", "a:\n  children:\n    a:\n", &[("group `a` is its own child", "3:5", "")]);
-    check("h.yml", "plugin: aws_ec2\n", &[("inventory plugins are not supported (`aws_ec2`)", "1:1", "")]);
+    check("h.yml", "plugin: aws_ec2\n", &[("the inventory plugin `aws_ec2` is not supported", "1:9", "")]);
     check(
         "h.yml",
         "a:\n  vars: {ansible_group_priority: x}\n",
@@ -373,4 +373,63 @@ fn large() {
     assert_eq!(by_group["g7"], 40);
     println!("{:?}", start.elapsed());
     assert!(start.elapsed().as_secs() < 20, "took {:?}", start.elapsed());
+}
+
+/// The errors of a plugin's configuration after two hosts.
+fn configured(text: &str) -> String {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, text) in [("1.yml", "all: {hosts: {a: {x: 1}, b: {x: \"{{ x }}\"}}}\n"), ("2.yml", text)] {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    let (_, diags, sources) = load(&[dir.path().to_str().expect("UTF-8").to_string()], None);
+    render(&diags, &sources, false, None)
+}
+
+#[test]
+fn configurations_of_plugins_that_are_wrong() {
+    let constructed = |rest: &str| configured(&format!("plugin: constructed\n{rest}\n"));
+    for (rest, expected) in [
+        ("strict: true\ncompose: {y: nosuch}", "cannot set `y` for host `a`"),
+        ("strict: true\ngroups: {g: nosuch}", "cannot tell whether host `a` is in group `g`"),
+        ("strict: true\nkeyed_groups: [{key: nosuch}]", "cannot tell the group of host `a`"),
+        ("strict: true\nkeyed_groups: [{prefix: p}]", "needs a `key`"),
+        ("keyed_groups: [{key: x}]", "a group is named by a string, a list or a mapping, not by `1`"),
+        ("keyed_groups: [{key: x, default_value: d, trailing_separator: no}]", "exclude each other"),
+        ("keyed_groups: [{key: x, seperator: d}]", "did you mean `separator`?"),
+        ("keyed_groups: {}", "`keyed_groups` must be a list"),
+        ("compose: [1]", "`compose` must be a mapping"),
+        ("use_extra_vars: true", "`use_extra_vars` is not supported"),
+        ("nonsense: 1", "warning: `nonsense` is no option of `constructed`"),
+        ("keyed_groups: [{key: '\"g\"', prefix: p, parent_group: p_g}]", "own child"),
+    ] {
+        let said = constructed(rest);
+        assert!(said.contains(expected), "{rest}: {said}");
+    }
+    // A variable that needs itself is an expression that fails, and no endless loop.
+    assert_eq!(constructed("compose: {y: x}"), "");
+    let generator = |rest: &str| configured(&format!("plugin: generator\n{rest}\n"));
+    assert!(generator("layers: {a: [1]}").contains("needs `hosts`"));
+    assert!(generator("hosts: {name: '{{ nosuch }}'}\nlayers: {a: [1]}").contains("nosuch"));
+    let layers = (0..8).map(|n| format!("l{n}: [0,1,2,3,4,5,6,7,8,9]")).collect::<Vec<_>>().join(", ");
+    assert!(
+        generator(&format!("hosts: {{name: x}}\nlayers: {{{layers}}}")).contains("more than 1000000 hosts")
+    );
+}
+
+#[test]
+fn constructed_sees_files_when_it_is_told_to() {
+    for (told, expected) in [("", 0), ("use_vars_plugins: true\n", 1)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join("host_vars")).expect("a directory");
+        for (name, text) in [
+            ("1.yml", "all: {hosts: {a: , b: }}\n"),
+            ("2.yml", &format!("plugin: constructed\n{told}groups: {{blue: colour == 'blue'}}\n")),
+            ("host_vars/a.yml", "colour: blue\n"),
+        ] {
+            std::fs::write(dir.path().join(name), text).expect("written");
+        }
+        let (inventory, diags, _) = load(&[dir.path().to_str().expect("UTF-8").to_string()], None);
+        assert!(!diags.has_errors());
+        assert_eq!(inventory.hosts_of("blue").len(), expected, "{told}");
+    }
 }

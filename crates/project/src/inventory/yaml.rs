@@ -25,15 +25,6 @@ pub(super) fn read(document: &Node, builder: &mut Builder, diags: &mut Diagnosti
         }
         return;
     };
-    if let Some((key, plugin)) = groups.entry("plugin") {
-        let name = plugin.as_str().unwrap_or("?");
-        diags.push(
-            Diagnostic::error(format!("inventory plugins are not supported (`{name}`)"))
-                .at(key.span.to(plugin.span), "configures a plugin")
-                .note("supported sources: YAML and INI files, directories, host lists, executable scripts"),
-        );
-        return;
-    }
     let mut reader = Reader { builder, diags };
     for (key, value) in groups.iter() {
         reader.group(key, value, 0);
