@@ -505,6 +505,10 @@ impl Known {
                 let scope: Arc<dyn Scope> = me;
                 self.templater.render_str(text, &scope, &RenderOptions::default())?
             }
+            // Nothing is decrypted before the run.
+            Yaml::Str(_) if node.is_vault() => {
+                return Err(TemplateError::runtime("the value is encrypted, which an inventory does not see"));
+            }
             Yaml::Str(text) => Value::from(text.clone()),
             Yaml::Seq(items) => {
                 let items: std::result::Result<Vec<Value>, TemplateError> =
