@@ -507,7 +507,9 @@ impl Known {
             }
             // Nothing is decrypted before the run.
             Yaml::Str(_) if node.is_vault() => {
-                return Err(TemplateError::runtime("the value is encrypted, which an inventory does not see"));
+                return Err(TemplateError::runtime(
+                    "the value is encrypted, which an inventory does not see",
+                ));
             }
             Yaml::Str(text) => Value::from(text.clone()),
             Yaml::Seq(items) => {
