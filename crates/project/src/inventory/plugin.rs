@@ -154,7 +154,7 @@ impl<'a> Constructed<'a> {
             let groups: Vec<Node> = before.group_names(host).into_iter().map(Node::str).collect();
             vars.insert("group_names".into(), Node::seq(groups));
             // What is composed is not seen by the expressions beside it, only by the groups.
-            let scope = Known::new(vars.clone(), &templater);
+            let scope = Known::scope(vars.clone(), &templater);
             for (key, node) in &self.compose {
                 let Some(expression) = node.as_str().filter(|text| !text.is_empty()) else { continue };
                 let Some(variable) = key.scalar_text() else { continue };
@@ -169,7 +169,7 @@ impl<'a> Constructed<'a> {
                     }
                 }
             }
-            let scope = Known::new(vars, &templater);
+            let scope = Known::scope(vars, &templater);
             for (key, node) in &self.groups {
                 let Some(group) = key.scalar_text() else { continue };
                 let Some(condition) = node.as_str() else { continue };
@@ -397,7 +397,7 @@ fn generator(map: &Mapping, builder: &mut Builder, diags: &mut Diagnostics) -> R
             .collect();
     }
     for vars in combinations {
-        let scope = Known::new(vars, &templater);
+        let scope = Known::scope(vars, &templater);
         let host = rendered(name, &scope, &templater)?;
         builder.add_host(&host, name.span);
         let mut making = Making { scope, templater: &templater, builder, diags };
@@ -488,7 +488,7 @@ impl std::fmt::Debug for Known {
 }
 
 impl Known {
-    fn new(vars: Vars, templater: &Arc<Templater>) -> Arc<dyn Scope> {
+    fn scope(vars: Vars, templater: &Arc<Templater>) -> Arc<dyn Scope> {
         Arc::new_cyclic(|me| Known {
             vars,
             templater: templater.clone(),
