@@ -115,7 +115,7 @@ fn common(engine: &Arc<Engine>, task: &Arc<Task>, include: &Include, diags: &mut
 }
 
 /// A value that is never templated again.
-fn literal(value: &Value) -> Node {
+pub fn literal(value: &Value) -> Node {
     match value {
         Value::String(text) => Node::str(text.as_str()).with_tag("!unsafe"),
         Value::Array(items) => Node::seq(items.iter().map(literal).collect::<Vec<_>>()),

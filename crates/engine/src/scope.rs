@@ -241,6 +241,10 @@ fn base(
     }
     drop(state);
     layers.push(Layer::Nodes(engine.settings.extra_vars.clone()));
+    if engine.settings.merge_hashes {
+        let all = crate::vars::merge_layers(&layers);
+        layers.push(Layer::Nodes(Arc::new(all)));
+    }
     layers.push(Layer::Magic(Arc::new(HostMagic {
         engine: engine.clone(),
         play: play.cloned(),

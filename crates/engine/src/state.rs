@@ -298,7 +298,7 @@ impl Engine {
         let host = match inventory.host(&name) {
             Some(found) => Arc::new(Host::new(
                 name.clone(),
-                with_local(inventory.vars_of(found), found.implicit),
+                with_local(self.vars_of(&inventory, found), found.implicit),
                 found.implicit,
             )),
             // A name that only a delegate_to knows.
@@ -309,6 +309,21 @@ impl Engine {
         };
         self.recall(&host);
         hosts.entry(name).or_insert(host).clone()
+    }
+
+    /// What the inventory says of a host, its groups' mappings merged where the configuration wants that.
+    fn vars_of(&self, inventory: &Inventory, host: &provision_project::inventory::Host) -> Vars {
+        if !self.settings.merge_hashes {
+            return inventory.vars_of(host);
+        }
+        let mut all = Vars::new();
+        for layer in inventory.vars_layers(host) {
+            crate::vars::merge_into(
+                &mut all,
+                layer.vars.iter().map(|(name, node)| (name.clone(), node.clone())),
+            );
+        }
+        all
     }
 
     /// The inventory as it is now: plays may add hosts and groups.
@@ -347,7 +362,7 @@ impl Engine {
         drop(guard);
         for host in self.hosts.read().unwrap_or_else(|e| e.into_inner()).values() {
             if let Some(found) = inventory.host(&host.name) {
-                let vars = Arc::new(with_local(inventory.vars_of(found), found.implicit));
+                let vars = Arc::new(with_local(self.vars_of(&inventory, found), found.implicit));
                 *host.inventory.write().unwrap_or_else(|e| e.into_inner()) = vars;
             }
         }

@@ -24,7 +24,7 @@ pub enum Layer {
 }
 
 /// `hash_behaviour = merge`: mappings are merged key by key, anything else is replaced.
-pub fn merge_into(vars: &mut Vars, more: Vars) {
+pub fn merge_into(vars: &mut Vars, more: impl IntoIterator<Item = (Arc<str>, Node)>) {
     for (name, node) in more {
         let merged = match vars.get(&name) {
             Some(old) => merged(old, &node),
@@ -32,6 +32,37 @@ pub fn merge_into(vars: &mut Vars, more: Vars) {
         };
         vars.insert(name, merged);
     }
+}
+
+/// The mappings that several layers have, merged where the uppermost is one. Facts and results are mappings of their
+/// own: they are replaced, and what `set_fact` made is merged over what was written.
+pub fn merge_layers(layers: &[Layer]) -> Vars {
+    let mut found = Vars::new();
+    let mut several: Vec<Arc<str>> = Vec::new();
+    for layer in layers {
+        match layer {
+            Layer::Nodes(vars) => {
+                several.extend(vars.keys().filter(|name| found.contains_key(*name)).cloned());
+                merge_into(&mut found, vars.iter().map(|(name, node)| (name.clone(), node.clone())));
+            }
+            Layer::Values(values) => {
+                for (name, value) in values.iter() {
+                    let below = found.get(name).is_some_and(|node| node.as_map().is_some());
+                    if below && value.kind() == minijinja::value::ValueKind::Map {
+                        let node = crate::includes::literal(&provision_templates::to_json(value));
+                        several.push(name.clone());
+                        merge_into(&mut found, [(name.clone(), node)]);
+                    } else {
+                        found.shift_remove(name);
+                        several.retain(|other| other != name);
+                    }
+                }
+            }
+            Layer::Magic(_) => {}
+        }
+    }
+    found.retain(|name, node| node.as_map().is_some() && several.contains(name));
+    found
 }
 
 fn merged(old: &Node, new: &Node) -> Node {
@@ -272,5 +303,40 @@ impl<F: Fn(&str) -> Option<Value> + Send + Sync + 'static> Object for Named<F> {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Values(self.names.iter().map(|n| Value::from(&**n)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn nodes(value: serde_json::Value) -> Layer {
+        let pairs = value.as_object().expect("an object").clone().into_iter();
+        Layer::Nodes(Arc::new(
+            pairs.map(|(name, value)| (Arc::from(name), Node::from_json(&value))).collect(),
+        ))
+    }
+
+    fn values(value: serde_json::Value) -> Layer {
+        let pairs = value.as_object().expect("an object").clone().into_iter();
+        Layer::Values(Arc::new(
+            pairs.map(|(name, value)| (Arc::from(name), provision_templates::from_json(value))).collect(),
+        ))
+    }
+
+    #[test]
+    fn mappings_are_merged_over_the_levels_and_nothing_else_is() {
+        let layers = [
+            nodes(json!({"d": {"a": 1, "b": {"x": 1}}, "gone": {"a": 1}, "list": [1], "one": {"a": 1}})),
+            values(json!({"gone": "text"})),
+            nodes(json!({"d": {"b": {"y": 2}}, "list": [2]})),
+            values(json!({"d": {"c": "{{ 1 }}"}})),
+        ];
+        let all = merge_layers(&layers);
+        assert_eq!(all.keys().map(|name| &**name).collect::<Vec<_>>(), ["d"]);
+        assert_eq!(all["d"].to_json(), json!({"a": 1, "b": {"x": 1, "y": 2}, "c": "{{ 1 }}"}));
+        // What was a value is never templated.
+        assert!(all["d"].get("c").is_some_and(Node::is_unsafe));
     }
 }
