@@ -20,6 +20,8 @@ mod find;
 #[cfg(test)]
 mod get_url;
 #[cfg(test)]
+mod git;
+#[cfg(test)]
 mod ini_file;
 #[cfg(test)]
 mod iptables;
