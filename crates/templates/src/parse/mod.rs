@@ -17,8 +17,12 @@ use lex::{Tok, Token};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Deepest expression and deepest nesting of blocks: beyond it evaluation might exhaust the stack.
+/// Deepest expression: beyond it evaluation might exhaust the stack.
 const MAX_DEPTH: u16 = 100;
+
+/// Deepest nesting of brackets, prefixes and blocks: each level takes many steps of the parser, and a worker's stack has
+/// 2 MiB.
+const MAX_NESTING: u16 = 40;
 
 /// Compiles a template text.
 pub(crate) fn program(source: &str, syntax: &Syntax) -> Result<Program> {
@@ -173,7 +177,7 @@ impl<'s> Parser<'s> {
 
     /// Runs one level deeper.
     fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth >= MAX_DEPTH {
+        if self.depth >= MAX_NESTING {
             return Err(self.fail("the template is nested too deeply"));
         }
         self.depth += 1;
