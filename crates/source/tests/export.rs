@@ -1,4 +1,5 @@
 //! Diagnostics as programs read them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use provision_source::{Diagnostic, Diagnostics, Sources, Span, github, json, sarif};
 use serde_json::Value;
