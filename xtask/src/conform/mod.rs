@@ -36,6 +36,9 @@ pub struct Args {
     /// Run Ansible again for cases that have not changed since it ran
     #[arg(long)]
     fresh: bool,
+    /// Run nothing: compare again what the last runs have left
+    #[arg(long)]
+    compare: bool,
     /// This provision instead of a debug build
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -62,8 +65,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let top = bins::workspace().join("target/conform");
     let ansible_version = first_line(Command::new(ansible.join("ansible-playbook")).arg("--version"))?;
-    let setup = Setup { top: top.clone(), provision, ansible, ansible_version, fresh: args.fresh };
+    let (fresh, compare) = (args.fresh, args.compare);
+    let setup = Setup { top: top.clone(), provision, ansible, ansible_version, fresh, compare };
     setup.prepare()?;
+    if args.compare {
+        cases.retain(|case| setup.has_run(case));
+    }
     let start = Instant::now();
     let verdicts = all(&setup, cases, args)?;
     say::note(format_args!("{} cases in {:.0} s", verdicts.len(), start.elapsed().as_secs_f32()));
