@@ -111,7 +111,8 @@ fn unexplained(text: &mut String, verdicts: &[(Case, Verdict)]) -> Result<()> {
     for (case, verdict) in open {
         write!(text, "`{}`:\n\n```\n", case.name)?;
         for difference in verdict.unexplained().take(LISTED) {
-            let line = difference.line.lines().next().unwrap_or_default();
+            let top = format!("{}/", provision_testkit::bins::workspace().display());
+            let line = difference.line.lines().next().unwrap_or_default().replace(&top, "");
             writeln!(text, "{}: {}", difference.aspect.name(), line.chars().take(160).collect::<String>())?;
         }
         let more = verdict.unexplained().count().saturating_sub(LISTED);
