@@ -147,6 +147,10 @@ impl provision_templates::Members for Members {
         }
     }
 
+    fn find_name(&self, name: &str) -> Option<usize> {
+        self.node.as_map()?.position_str(name)
+    }
+
     fn make(&self, index: usize) -> Result<Value, TemplateError> {
         let node = match &self.node.value {
             Yaml::Seq(items) => items.get(index),

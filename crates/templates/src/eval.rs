@@ -65,6 +65,14 @@ impl Module {
     }
 }
 
+/// Deepest evaluation of expressions, across all templates that need each other: a worker's stack is 2 MiB.
+const MAX_LEVEL: u32 = 250;
+
+thread_local! {
+    /// How deep the evaluation is that asks for a variable just now.
+    static LEVEL: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 fn find(frame: &Frame, name: &str) -> Option<Value> {
     frame.iter().rev().find(|(known, _)| &**known == name).map(|(_, value)| value.clone())
 }
@@ -81,7 +89,7 @@ pub(crate) struct Eval<'a> {
     pub(crate) templater: &'a Templater,
     pub(crate) scope: &'a Arc<dyn Scope>,
     /// Set when rendering template files: where includes are searched.
-    pub(crate) file: Option<&'a FileContext>,
+    pub(crate) file: Option<FileContext<'a>>,
     pub(crate) frames: Vec<Frame>,
     /// Frames below are invisible (those of a macro's caller).
     pub(crate) barrier: usize,
@@ -95,6 +103,10 @@ pub(crate) struct Eval<'a> {
     /// The expression came out of a variable: it may compute, but not reach out.
     pub(crate) no_lookups: bool,
     pub(crate) depth: usize,
+    /// How deep the evaluation is, that of templates around this one included.
+    level: u32,
+    /// Variables that were asked for: they stay the same while a template is evaluated.
+    memo: Vec<(Name, Value)>,
     /// Blocks of the template being rendered and its parents, innermost child first.
     pub(crate) blocks: crate::stmt::Blocks,
 }
@@ -120,14 +132,24 @@ impl<'a> Eval<'a> {
             embedded: false,
             no_lookups: false,
             depth: 0,
+            level: LEVEL.get(),
+            memo: Vec::new(),
             blocks: crate::stmt::Blocks::default(),
         }
     }
 
     /// The value of an expression; markers come back as values.
     pub(crate) fn expr(&mut self, expr: &Expr) -> Result {
-        self.expr_inner(expr)
-            .map_err(|error| error.at(expr.place.line, expr.place.start as usize..expr.place.end as usize))
+        if self.level >= MAX_LEVEL {
+            return Err(TemplateError::new(
+                crate::ErrorKind::Recursion,
+                "maximum recursion depth exceeded: expressions and the templates they need are nested too deeply",
+            ));
+        }
+        self.level += 1;
+        let result = self.expr_inner(expr);
+        self.level -= 1;
+        result.map_err(|error| error.at(expr.place.line, expr.place.start as usize..expr.place.end as usize))
     }
 
     fn expr_inner(&mut self, expr: &Expr) -> Result {
@@ -281,15 +303,24 @@ impl<'a> Eval<'a> {
         if let Some(value) = self.local(name) {
             return Ok(value);
         }
-        let found = if self.module.isolated { Ok(None) } else { self.scope.get(name) };
+        if self.module.isolated {
+            return Ok(crate::functions::global(name)
+                .unwrap_or_else(|| Value::from_object(Marker::Undefined(name.clone(), at))));
+        }
+        if let Some((_, value)) = self.memo.iter().find(|(known, _)| Arc::ptr_eq(known, name)) {
+            return Ok(value.clone());
+        }
+        let outer = LEVEL.replace(self.level);
+        let found = self.scope.get(name);
+        LEVEL.set(outer);
         match found {
-            Ok(Some(value)) => Ok(value),
+            Ok(Some(value)) => {
+                self.memo.push((name.clone(), value.clone()));
+                Ok(value)
+            }
             Ok(None) => match crate::functions::global(name) {
                 Some(value) => Ok(value),
-                None => Ok(error_value(
-                    TemplateError::undefined(&**name, format!("'{name}' is undefined"))
-                        .at(at.line, at.start as usize..at.end as usize),
-                )),
+                None => Ok(Value::from_object(Marker::Undefined(name.clone(), at))),
             },
             Err(error) => match &error.kind {
                 crate::ErrorKind::Undefined { .. } => {
@@ -518,9 +549,7 @@ fn chain(base: &Value) -> Option<Value> {
 }
 
 fn missing(base: &Value, key: &Value, at: Place) -> Value {
-    let name = crate::text::to_str(key);
-    let message = format!("object of type '{}' has no attribute {}", type_name(base), crate::text::repr(key));
-    error_value(TemplateError::undefined(name, message).at(at.line, at.start as usize..at.end as usize))
+    Value::from_object(Marker::Missing(type_name(base), key.clone(), at))
 }
 
 fn place(error: TemplateError, expr: &Expr) -> TemplateError {

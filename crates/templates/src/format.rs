@@ -79,6 +79,7 @@ pub(crate) fn percent(format: &str, value: &Value) -> Result<String> {
         };
         ops::check_deep(&argument)?;
         out.push_str(&convert(conversion, &argument, spec)?);
+        ops::check_length(out.len())?;
     }
     let by_name = used_names || is_map || (matches!(view(value), View::Seq(_)) && !value.is_tuple());
     if !values.is_empty() && !by_name {

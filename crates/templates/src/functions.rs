@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicUsize;
 pub(crate) type Function = fn(&mut Eval<'_>, Args) -> Result;
 
 /// Longest list `range()` makes.
-const LONGEST_RANGE: i64 = 10_000_000;
+const LONGEST_RANGE: i64 = 1_000_000;
 
 /// A global function as a value.
 pub(crate) struct Global(pub(crate) Function);

@@ -25,6 +25,11 @@ pub trait Members: Send + Sync + fmt::Debug + 'static {
     /// The place of a key.
     fn find(&self, key: &Value) -> Option<usize>;
 
+    /// The place of a key that is a text.
+    fn find_name(&self, name: &str) -> Option<usize> {
+        self.find(&Value::from(name))
+    }
+
     /// The member itself. Asked once for each.
     ///
     /// # Errors
@@ -104,6 +109,10 @@ impl<M: Members> Object for LazyDict<M> {
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.0.get(self.0.members.find(key)?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.get(self.0.members.find_name(key)?)
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {

@@ -244,6 +244,10 @@ fn str_method(text: &str, name: &str, args: Args) -> Option<Result> {
             let [old, new, count] = args.bind("replace()", ["old", "new", "count"])?;
             let old = str_arg("replace()", &old.required("replace()", "old")?)?;
             let new = str_arg("replace()", &new.required("replace()", "new")?)?;
+            if new.len() > old.len() {
+                let found = if old.is_empty() { text.len() + 1 } else { text.matches(&old).count() };
+                ops::check_length(text.len().saturating_add(found.saturating_mul(new.len() - old.len())))?;
+            }
             Ok(Value::from(match usize::try_from(count.int(-1)?) {
                 Ok(count) => text.replacen(&old, &new, count),
                 Err(_) => text.replace(&old, &new),

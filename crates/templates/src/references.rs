@@ -53,8 +53,8 @@ impl Templater {
                 }
             }
             Kind::File => {
-                if let Ok(program) = self.compile_file(text, &FileOptions::default()) {
-                    walk.program(&program);
+                if let Ok(compiled) = self.compile_file(text, &FileOptions::default()) {
+                    walk.program(&compiled.program);
                 }
             }
         }

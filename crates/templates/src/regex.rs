@@ -191,6 +191,7 @@ pub(crate) fn replace(regex: &Regex, text: &str, replacement: &str, count: usize
         }
         out.push_str(&text[last..whole.start()]);
         out.push_str(&expand(replacement, &captures)?);
+        crate::ops::check_length(out.len())?;
         last = whole.end();
         done += 1;
     }

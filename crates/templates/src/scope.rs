@@ -102,8 +102,8 @@ pub enum PathQuery<'a> {
 }
 
 /// The surroundings of a template file while it renders.
-#[derive(Debug, Clone)]
-pub(crate) struct FileContext {
-    pub(crate) search: Vec<PathBuf>,
-    pub(crate) options: crate::templater::FileOptions,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileContext<'a> {
+    pub(crate) search: &'a [PathBuf],
+    pub(crate) options: &'a crate::templater::FileOptions,
 }

@@ -13,6 +13,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+static LOOP: std::sync::LazyLock<Name> = std::sync::LazyLock::new(|| Arc::from("loop"));
+
 /// Macro calls, includes and block nesting: deeper is a template that never ends.
 const MAX_DEPTH: usize = 40;
 
@@ -28,6 +30,10 @@ pub(crate) enum Out {
 impl Out {
     /// Continues as text.
     fn append(&mut self, write: impl FnOnce(&mut String)) {
+        if let Out::Text(text) = self {
+            write(text);
+            return;
+        }
         let mut text = match std::mem::take(self) {
             Out::Empty => String::new(),
             Out::One(value) => printed(&value),
@@ -70,6 +76,11 @@ impl Out {
             }
         }
         Ok(())
+    }
+
+    /// For a text of about this length.
+    pub(crate) fn sized(bytes: usize) -> Self {
+        Out::Text(String::with_capacity(bytes))
     }
 
     /// As a native value: macros and captures have types, too.
@@ -270,7 +281,10 @@ impl Eval<'_> {
                 self.blocks.chains.entry(block.name.clone()).or_default().push(block.clone());
             }
             let mutates = std::mem::replace(&mut self.mutates, current.mutates);
-            let mut own = Out::default();
+            let mut own = match out {
+                Out::Text(text) => Out::sized(text.capacity()),
+                _ => Out::default(),
+            };
             let result = self.stmts(&current.body, &mut own);
             self.mutates = mutates;
             result?;
@@ -462,17 +476,27 @@ impl Eval<'_> {
             seen: Mutex::new(None),
         });
         let loop_value = Value::from_dyn_object(looping.clone());
-        let loop_name: Name = Arc::from("loop");
+        let loop_name = LOOP.clone();
+        let depth = self.frames.len();
+        self.frames.push(Frame::with_capacity(4));
+        let mut result = Ok(());
         for (index, item) in items.iter().enumerate() {
             looping.index.store(index, Ordering::Relaxed);
-            self.frames.push(vec![(loop_name.clone(), loop_value.clone())]);
-            let result = self.assign(&def.target, item.clone()).and_then(|()| self.stmts(&def.body, out));
-            self.frames.pop();
-            if result? == Flow::Break {
-                break;
+            if let Some(frame) = self.frames.last_mut() {
+                frame.clear();
+                frame.push((loop_name.clone(), loop_value.clone()));
+            }
+            match self.assign(&def.target, item.clone()).and_then(|()| self.stmts(&def.body, out)) {
+                Ok(Flow::Break) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
             }
         }
-        Ok(())
+        self.frames.truncate(depth);
+        result
     }
 
     fn store(&mut self, name: Name, value: Value) {
@@ -728,12 +752,13 @@ impl Eval<'_> {
         };
         for candidate in candidates {
             let text = crate::text::to_str(&candidate);
-            if let Some(source) = self.templater.host().read_template(&text, &file.search)? {
-                let program = self
+            if let Some(source) = self.templater.host().read_template(&text, file.search)? {
+                let compiled = self
                     .templater
-                    .compile_file(&source.text, &file.options)
+                    .compile_file(&source.text, file.options)
                     .map_err(|error| in_file(error, &source.path.to_string_lossy()))?;
-                return Ok(Some((program, source.path.to_string_lossy().into_owned())));
+                let path = source.path.to_string_lossy().into_owned();
+                return Ok(Some((compiled.program.clone(), path)));
             }
         }
         Ok(None)

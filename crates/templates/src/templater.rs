@@ -27,7 +27,7 @@ pub struct Templater {
     host: Arc<dyn Lookups>,
     texts: [Cache<Arc<str>, Program>; 2],
     expressions: Cache<Arc<str>, Bare>,
-    files: Cache<FileKey, Program>,
+    files: RwLock<HashMap<u64, Vec<Arc<CompiledFile>>>>,
 }
 
 /// How [`Templater::render_str`] treats a text.
@@ -103,6 +103,21 @@ impl Default for FileOptions {
 }
 
 impl FileOptions {
+    /// Is a template the same under both? Where others are searched does not matter.
+    fn same_syntax(&self, other: &Self) -> bool {
+        (self.trim_blocks, self.lstrip_blocks, self.keep_trailing_newline, self.literal_escapes)
+            == (other.trim_blocks, other.lstrip_blocks, other.keep_trailing_newline, other.literal_escapes)
+            && self.newline_sequence == other.newline_sequence
+            && self.variable_start_string == other.variable_start_string
+            && self.variable_end_string == other.variable_end_string
+            && self.block_start_string == other.block_start_string
+            && self.block_end_string == other.block_end_string
+            && self.comment_start_string == other.comment_start_string
+            && self.comment_end_string == other.comment_end_string
+            && self.line_statement_prefix == other.line_statement_prefix
+            && self.line_comment_prefix == other.line_comment_prefix
+    }
+
     fn syntax(&self) -> Result<Syntax> {
         let pairs = [
             (&self.variable_start_string, &self.variable_end_string),
@@ -153,7 +168,7 @@ impl std::fmt::Debug for Templater {
 impl Templater {
     /// A templater that asks `host` for lookups and files.
     pub fn new(host: Arc<dyn Lookups>) -> Self {
-        Self { host, texts: Default::default(), expressions: Cache::default(), files: Cache::default() }
+        Self { host, texts: Default::default(), expressions: Cache::default(), files: RwLock::default() }
     }
 
     /// The value of a text from YAML. A text that is exactly one `{{ expression }}` keeps its type; several
@@ -270,20 +285,18 @@ impl Templater {
         } else {
             Cow::Borrowed(source)
         };
-        let program = self.compile_file(&source, options).map_err(named)?;
         let newline = &options.newline_sequence;
-        let (_, options) = crate::header::split(&source, options).map_err(named)?;
-        let keep_newline = options.keep_trailing_newline;
-        let file = FileContext { search: options.search.clone(), options };
+        let compiled = self.compile_file(&source, options).map_err(named)?;
+        let file = FileContext { search: &options.search, options: &compiled.options };
         let mut text = nested(|| {
-            let mut eval = Eval::new(self, scope, program.mutates);
-            eval.file = Some(&file);
-            let mut out = Out::default();
-            eval.program(&program, &mut out)?;
+            let mut eval = Eval::new(self, scope, compiled.program.mutates);
+            eval.file = Some(file);
+            let mut out = Out::sized(source.len());
+            eval.program(&compiled.program, &mut out)?;
             out.into_text()
         })
         .map_err(named)?;
-        if keep_newline {
+        if compiled.options.keep_trailing_newline {
             text.push_str(&newline.repeat(missing_newlines(&source, &text)));
         }
         Ok(text)
@@ -331,26 +344,56 @@ impl Templater {
         self.expressions.get(text, || parse::expression(text))
     }
 
-    pub(crate) fn compile_file(&self, source: &str, options: &FileOptions) -> Result<Arc<Program>> {
-        let (body, options) = crate::header::split(source, options)?;
+    pub(crate) fn compile_file(&self, source: &str, options: &FileOptions) -> Result<Arc<CompiledFile>> {
+        let key = quick_hash(source.as_bytes());
+        let known = |file: &&Arc<CompiledFile>| *file.source == *source && file.given.same_syntax(options);
+        {
+            let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(found) = files.get(&key).and_then(|files| files.iter().find(known)) {
+                return Ok(found.clone());
+            }
+        }
+        let (body, own) = crate::header::split(source, options)?;
         let skipped = source.len() - body.len();
-        self.files
-            .get(
-                &FileKey {
-                    options: FileOptions { search: Vec::new(), ..options.clone() },
-                    body: Arc::from(body),
-                },
-                || parse::program(body, &options.syntax()?),
-            )
-            .map_err(|mut error| {
-                // places count from the start of the file, header included
-                if skipped > 0 {
-                    error.line = error.line.map(|line| line + 1);
-                    error.range = error.range.clone().map(|range| range.start + skipped..range.end + skipped);
-                }
-                error
-            })
+        let program = parse::program(body, &own.syntax()?).map_err(|mut error| {
+            // places count from the start of the file, header included
+            if skipped > 0 {
+                error.line = error.line.map(|line| line + 1);
+                error.range = error.range.clone().map(|range| range.start + skipped..range.end + skipped);
+            }
+            error
+        })?;
+        let compiled = Arc::new(CompiledFile {
+            source: Box::from(source),
+            given: FileOptions { search: Vec::new(), ..options.clone() },
+            options: FileOptions { search: Vec::new(), ..own },
+            program: Arc::new(program),
+        });
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        if files.len() >= CACHE_LIMIT {
+            files.clear();
+        }
+        files.entry(key).or_default().push(compiled.clone());
+        Ok(compiled)
     }
+}
+
+/// A template file in its compiled form.
+pub(crate) struct CompiledFile {
+    source: Box<str>,
+    /// As asked for.
+    given: FileOptions,
+    /// With the overrides of its header.
+    pub(crate) options: FileOptions,
+    pub(crate) program: Arc<Program>,
+}
+
+/// A hash of many bytes at a time. Whoever uses it compares the bytes, too.
+fn quick_hash(bytes: &[u8]) -> u64 {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let hash = chunks.iter().fold(bytes.len() as u64, |hash, chunk| mix(hash, u64::from_le_bytes(*chunk)));
+    rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)))
 }
 
 fn condition(value: &Value) -> Result<bool> {
@@ -413,18 +456,6 @@ fn nested<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = run();
     NESTING.set(depth);
     result
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FileKey {
-    options: FileOptions,
-    body: Arc<str>,
-}
-
-impl From<&FileKey> for FileKey {
-    fn from(key: &FileKey) -> Self {
-        key.clone()
-    }
 }
 
 struct Cache<K, V>(RwLock<HashMap<K, Arc<V>>>);

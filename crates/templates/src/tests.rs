@@ -205,8 +205,8 @@ fn defined(value: &Value) -> Result<bool> {
     match marker(value) {
         None => Ok(!value.is_undefined()),
         Some(Marker::Unknown(_)) => Ok(true),
-        Some(Marker::Failed(error)) if error.is_undefined() => Ok(false),
-        Some(Marker::Failed(error)) => Err(error.clone()),
+        Some(marker) if marker.is_undefined() => Ok(false),
+        Some(marker) => Err(marker.error()),
     }
 }
 

@@ -65,11 +65,11 @@ fn write_repr(out: &mut String, value: &Value) {
             }
             out.push('}');
         }
-        View::Marker(Marker::Failed(error)) => {
-            let _ = write!(out, "<undefined: {error}>");
-        }
         View::Marker(Marker::Unknown(reason)) => {
             let _ = write!(out, "<unknown until applied: {reason}>");
+        }
+        View::Marker(marker) => {
+            let _ = write!(out, "<undefined: {}>", marker.error());
         }
         View::Absent => {}
         View::Other => match crate::time::repr(value) {

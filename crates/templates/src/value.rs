@@ -14,7 +14,11 @@ pub type Dict = IndexMap<Value, Value>;
 /// defined; every real use fails with its error.
 #[derive(Debug, Clone)]
 pub(crate) enum Marker {
-    /// Missing, or defined by something that failed.
+    /// A variable that nobody has defined. The words of the error are only put together if it is one.
+    Undefined(crate::ir::Name, crate::ir::Place),
+    /// An attribute or item that a value of this type does not have.
+    Missing(&'static str, Value, crate::ir::Place),
+    /// Defined by something that failed.
     Failed(TemplateError),
     /// Exists only once changes are applied.
     Unknown(String),
@@ -29,8 +33,8 @@ impl Object for Marker {
     }
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &**self {
-            Marker::Failed(_) => f.write_str("<undefined>"),
             Marker::Unknown(reason) => write!(f, "<unknown until applied: {reason}>"),
+            _ => f.write_str("<undefined>"),
         }
     }
 }
@@ -38,8 +42,28 @@ impl Object for Marker {
 impl Marker {
     pub(crate) fn error(&self) -> TemplateError {
         match self {
+            Marker::Undefined(name, place) => {
+                let error = TemplateError::undefined(&**name, format!("'{name}' is undefined"));
+                error.at(place.line, place.start as usize..place.end as usize)
+            }
+            Marker::Missing(kind, key, place) => {
+                let message = format!("object of type '{kind}' has no attribute {}", crate::text::repr(key));
+                let error = TemplateError::undefined(crate::text::to_str(key), message);
+                error.at(place.line, place.start as usize..place.end as usize)
+            }
             Marker::Failed(error) => error.clone(),
             Marker::Unknown(reason) => TemplateError::unknown(reason.clone()),
+        }
+    }
+}
+
+impl Marker {
+    /// Is it missing, and not there but failed?
+    pub(crate) fn is_undefined(&self) -> bool {
+        match self {
+            Marker::Undefined(..) | Marker::Missing(..) => true,
+            Marker::Failed(error) => error.is_undefined(),
+            Marker::Unknown(_) => false,
         }
     }
 }
@@ -207,8 +231,8 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
         View::Map(_) => "dict",
         View::Iter => "range",
         View::Absent => "Undefined",
-        View::Marker(Marker::Failed(_)) => "UndefinedMarker",
         View::Marker(Marker::Unknown(_)) => "Unknown",
+        View::Marker(_) => "UndefinedMarker",
         View::Other if is_omit(value) => "Omit",
         View::Other => crate::time::type_name(value).unwrap_or("function"),
     }

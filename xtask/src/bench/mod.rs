@@ -3,6 +3,7 @@
 mod measure;
 mod report;
 mod stage;
+mod templates;
 mod tool;
 
 use std::path::{Path, PathBuf};
@@ -18,8 +19,19 @@ use measure::{Cell, Sample};
 use stage::Stage;
 use tool::Tool;
 
+/// What is measured without hosts.
+#[derive(clap::Subcommand)]
+enum Alone {
+    /// Templates, beside Jinja2's and ansible-core's, into docs/benchmarks/templates.md
+    Templates(templates::Args),
+}
+
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// Measure something that needs no hosts instead
+    #[command(subcommand)]
+    alone: Option<Alone>,
     /// How many hosts the larger column has
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
     hosts: u8,
@@ -77,6 +89,9 @@ impl Job {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(Alone::Templates(args)) = &args.alone {
+        return templates::run(args);
+    }
     let (jobs, chosen) = selection(&args.only)?;
     let binary = match &args.binary {
         Some(path) => path.canonicalize()?,

@@ -33,8 +33,7 @@ fn default(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
         View::Absent => return Ok(replacement()),
         View::Marker(Marker::Unknown(_)) => return Ok(value),
         View::Marker(marker) => {
-            let error = marker.error();
-            return if error.is_undefined() { Ok(replacement()) } else { Err(error) };
+            return if marker.is_undefined() { Ok(replacement()) } else { Err(marker.error()) };
         }
         _ => {}
     }
@@ -43,7 +42,10 @@ fn default(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
 
 fn mandatory(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let [message] = args.bind("mandatory", ["msg"])?;
-    let Some(Marker::Failed(error)) = marker(&value) else { return Ok(value) };
+    let error = match marker(&value) {
+        None | Some(Marker::Unknown(_)) => return Ok(value),
+        Some(marker) => marker.error(),
+    };
     let ErrorKind::Undefined { name } = &error.kind else { return Err(error.clone()) };
     let text = match message.given() {
         Some(message) => to_str(message),

@@ -76,8 +76,8 @@ pub(super) const TABLE: Table = &[
         let repeat = usize::try_from(args.take("repeat").int(1)?).unwrap_or(0);
         let lists = zipped(&value, &args)?;
         let rows: usize = lists.iter().map(Vec::len).product();
-        if rows.checked_pow(u32::try_from(repeat).unwrap_or(u32::MAX)).is_none_or(|rows| rows > 5_000_000) {
-            return Err(TemplateError::runtime("product makes more than five million rows"));
+        if rows.checked_pow(u32::try_from(repeat).unwrap_or(u32::MAX)).is_none_or(|rows| rows > 1_000_000) {
+            return Err(TemplateError::runtime("product makes more than a million rows"));
         }
         let all: Vec<Vec<Value>> = (0..repeat).flat_map(|_| lists.iter().cloned()).collect();
         Ok(list(crate::functions::product(&all).into_iter().map(tuple).collect()))
@@ -153,6 +153,7 @@ fn join(eval: &mut Eval<'_>, value: Value, args: Args) -> Result {
             out.push_str(&separator);
         }
         crate::text::write_str(&mut out, &item);
+        ops::check_length(out.len())?;
     }
     Ok(Value::from(out))
 }
@@ -326,6 +327,9 @@ fn batch(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let [count, fill] = args.bind("batch", ["linecount", "fill_with"])?;
     let count = usize::try_from(int_arg(&count.required("batch", "linecount")?)?.max(1)).unwrap_or(1);
     let rows = iterate(&value)?;
+    if fill.given().is_some() && count > 1_000_000 {
+        return Err(TemplateError::runtime("batch fills rows of at most a million items"));
+    }
     let rows = rows.chunks(count).map(|row| {
         let mut row = row.to_vec();
         if let Some(fill) = fill.given() {
@@ -345,7 +349,10 @@ fn slice(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let (each, extra) = (all.len() / slices, all.len() % slices);
     let mut at = 0;
     let mut out = Vec::new();
-    for number in 0..slices.min(100_000) {
+    if slices > 1_000_000 {
+        return Err(TemplateError::runtime("slice makes at most a million slices"));
+    }
+    for number in 0..slices {
         let len = each + usize::from(number < extra);
         let mut part = all[at..at + len].to_vec();
         at += len;
@@ -434,8 +441,8 @@ fn pick(
     taken: &mut Vec<usize>,
     out: &mut Vec<Value>,
 ) -> Result<()> {
-    if out.len() > 5_000_000 {
-        return Err(TemplateError::runtime("more than five million combinations"));
+    if out.len() > 1_000_000 {
+        return Err(TemplateError::runtime("more than a million combinations"));
     }
     if taken.len() == size {
         out.push(tuple(taken.iter().map(|at| all[*at].clone()).collect()));

@@ -82,6 +82,10 @@ fn replace(_: &mut Eval<'_>, value: Value, args: Args) -> Result {
     let [old, new, count] = args.bind("replace", ["old", "new", "count"])?;
     let (old, new) = (to_str(&old.required("replace", "old")?), to_str(&new.required("replace", "new")?));
     let text = to_str(&value);
+    if new.len() > old.len() {
+        let found = if old.is_empty() { text.len() + 1 } else { text.matches(&old).count() };
+        crate::ops::check_length(text.len().saturating_add(found.saturating_mul(new.len() - old.len())))?;
+    }
     Ok(Value::from(match count.given() {
         Some(count) => match usize::try_from(int_arg(count)?) {
             Ok(count) => text.replacen(&old, &new, count),
