@@ -19,7 +19,7 @@ use std::sync::Arc;
 fn load(dir: &Path) -> usize {
     let sources = Sources::new();
     let mut diags = Diagnostics::new();
-    let templater = lookups::ControlMachine::templater(Arc::default());
+    let templater = lookups::ControlMachine::templater(Arc::default(), Default::default());
     let extra = Arc::default();
     let render = check::static_render(templater.clone(), Arc::clone(&extra));
     let loader = Loader::new(sources.clone(), Arc::new(AllModules), SearchPaths::default(), render);
