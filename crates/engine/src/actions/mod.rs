@@ -43,17 +43,17 @@ const fn action(full: &'static str, spec: Option<&'static ArgSpec>) -> Action {
 
 /// Every action there is. Modules of the agent stand in `provision_modules::registry`.
 const ACTIONS: &[Action] = &[
+    action("ansible.builtin.add_host", None),
     Action { raw: &["that"], ..action("ansible.builtin.assert", Some(assert::AssertArgs::SPEC)) },
     Action { raw: &["var"], ..action("ansible.builtin.debug", Some(debug::DebugArgs::SPEC)) },
-    Action { raw: &["apply"], ..action("ansible.builtin.include_role", Some(IncludeRoleArgs::SPEC)) },
-    Action { raw: &["apply"], ..action("ansible.builtin.include_tasks", Some(IncludeTasksArgs::SPEC)) },
-    action("ansible.builtin.add_host", None),
     action("ansible.builtin.fail", Some(fail::FailArgs::SPEC)),
     action("ansible.builtin.fetch", Some(fetch::FetchArgs::SPEC)),
     action("ansible.builtin.gather_facts", None),
     action("ansible.builtin.group_by", Some(groups::GroupByArgs::SPEC)),
     action("ansible.builtin.import_role", Some(IncludeRoleArgs::SPEC)),
     action("ansible.builtin.import_tasks", Some(IncludeTasksArgs::SPEC)),
+    Action { raw: &["apply"], ..action("ansible.builtin.include_role", Some(IncludeRoleArgs::SPEC)) },
+    Action { raw: &["apply"], ..action("ansible.builtin.include_tasks", Some(IncludeTasksArgs::SPEC)) },
     action("ansible.builtin.include_vars", Some(include_vars::IncludeVarsArgs::SPEC)),
     action("ansible.builtin.meta", None),
     action("ansible.builtin.pause", Some(pause::PauseArgs::SPEC)),
