@@ -137,7 +137,7 @@ fn passwords(flags: &Flags, config: &Config) -> Result<(Option<Secret>, Option<S
     let ask = |wanted: bool, file: Option<PathBuf>, text: &str| -> Result<Option<Secret>, Wrong> {
         match file {
             Some(path) => {
-                let text = prompt::file(&path).map_err(|text| Wrong { exit: Exit::Missing, text })?;
+                let text = prompt::file(&path).map_err(|text| Wrong { exit: Exit::Undone, text })?;
                 Ok(Some(Secret::new(text)))
             }
             None if wanted => match prompt::Terminal.ask(text, true) {

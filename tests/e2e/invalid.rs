@@ -177,15 +177,11 @@ fn strategies_that_are_not_there_are_not_passed_over_in_silence() {
             "- hosts: all\n  connection: local\n  gather_facts: false\n  strategy: {name}\n  tasks: [{{ping: }}]\n"
         )
     };
-    project
-        .playbook(&play("free"))
-        .run("")
-        .expect(0)
-        .says("site.yaml:4:")
-        .says("`free` is not supported yet");
     for name in ["debug", "nonsense"] {
         project.playbook(&play(name));
         refused(&project).says("site.yaml:4:").says(name);
     }
-    project.playbook(&play("linear")).run("").expect(0).never_says("strategy");
+    for name in ["linear", "free", "host_pinned"] {
+        project.playbook(&play(name)).run("").expect(0).never_says("strategy");
+    }
 }
