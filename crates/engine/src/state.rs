@@ -336,6 +336,11 @@ impl Engine {
         let mut fresh = (self.reload)()?;
         let added = self.added.lock().unwrap_or_else(|e| e.into_inner()).clone();
         let mut diags = Diagnostics::new();
+        if let Some(dir) = self.inventory().playbook_dir()
+            && fresh.playbook_dir() != Some(dir)
+        {
+            fresh.set_playbook_dir(dir, &self.loader.sources, &mut diags);
+        }
         for Added { name, groups, vars } in added {
             let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
             fresh.add_host(&name, &groups, vars, &self.loader.sources, &mut diags);

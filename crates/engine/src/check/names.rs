@@ -64,7 +64,8 @@ pub fn gather(run: &Run<'_>, everything: &Everything) -> Names {
     for file in &everything.unread {
         names.unread(file);
     }
-    if names.names.grows {
+    let elsewhere = plays.iter().any(|play| run.inventory.playbook_dir() != Some(&play.dir));
+    if names.names.grows || elsewhere {
         names.beside_everything(&plays);
     }
     names.names
@@ -258,7 +259,8 @@ impl Gather<'_> {
         }
     }
 
-    /// New hosts and groups may bring in any file beside playbooks and inventory.
+    /// New hosts and groups, and plays that were imported from elsewhere, may bring in any file beside playbooks and
+    /// inventory.
     fn beside_everything(&mut self, plays: &[&Arc<Play>]) {
         let mut dirs: Vec<std::path::PathBuf> = plays.iter().map(|play| play.dir.clone()).collect();
         dirs.extend(self.run.inventory.vars_dirs().map(Path::to_owned));

@@ -66,6 +66,20 @@ impl Engine {
         Ok(hosts.iter().map(|h| h.name.clone()).collect())
     }
 
+    /// Variables in files beside the playbook are those beside the play's own file, which may have been imported.
+    fn stand_beside(&self, play: &Play) -> Result<(), String> {
+        if self.inventory().playbook_dir() == Some(&play.dir) {
+            return Ok(());
+        }
+        let mut diags = Diagnostics::new();
+        let sources = &self.loader.sources;
+        self.change_inventory(|inventory| inventory.set_playbook_dir(&play.dir, sources, &mut diags));
+        match diags.has_errors() {
+            true => Err(provision_source::render(&diags, sources, false, None)),
+            false => Ok(()),
+        }
+    }
+
     /// `hosts`, templated with what is known before any host is.
     fn static_hosts(&self, play: &Play) -> Result<String, String> {
         let text = names::hosts_text(&play.hosts);
@@ -83,6 +97,7 @@ impl Engine {
 
     /// One play, batch by batch. False when nothing may follow it.
     pub(super) async fn play(self: &Arc<Self>, play: &Arc<Play>) -> Result<bool, String> {
+        self.stand_beside(play)?;
         let name = self.play_name(play);
         let all = self.pattern_hosts(play)?;
         let hosts = self.ordered(play, all.clone())?;

@@ -193,7 +193,13 @@ impl Builder {
         self.set_depths();
         let implicit =
             LOCALHOST.iter().filter(|n| !self.hosts.contains_key(**n)).map(|n| implicit_host(n)).collect();
-        Inventory { hosts: self.hosts, groups: self.groups, implicit, files: VarsFiles::default() }
+        Inventory {
+            hosts: self.hosts,
+            groups: self.groups,
+            implicit,
+            files: VarsFiles::default(),
+            playbook: None,
+        }
     }
 
     /// Is `group` the same as `ancestor` or anywhere below it?

@@ -41,6 +41,8 @@ pub struct Inventory {
     pub groups: IndexMap<Arc<str>, Group>,
     implicit: Vec<Host>,
     files: VarsFiles,
+    /// Whose `group_vars` and `host_vars` are among the files.
+    playbook: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -165,7 +167,13 @@ impl Inventory {
     /// Looks for `group_vars` and `host_vars` beside another playbook, in place of the last one's.
     pub fn set_playbook_dir(&mut self, dir: &Path, sources: &Sources, diags: &mut Diagnostics) {
         self.files.forget_playbook();
+        self.playbook = Some(dir.to_path_buf());
         self.add_vars_dir(Beside::Playbook, dir.to_path_buf(), sources, diags);
+    }
+
+    /// The playbook's directory whose `group_vars` and `host_vars` count now.
+    pub fn playbook_dir(&self) -> Option<&Path> {
+        self.playbook.as_deref()
     }
 
     /// A host of the inventory, or the implicit localhost under one of its names.
