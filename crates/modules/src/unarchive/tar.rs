@@ -8,8 +8,11 @@ use provision_system::text::to_os;
 use std::path::Path;
 
 /// `tar` with what all calls have.
-fn command(args: &UnarchiveArgs, kind: Kind, verb: &str, dest: &Path) -> Command {
-    let mut command = Command::new(["tar", verb, "-C"]).arg(dest).env("LC_ALL", "C").env("LANG", "C");
+fn command(args: &UnarchiveArgs, kind: Kind, verb: &str, dest: Option<&Path>) -> Command {
+    let mut command = Command::new(["tar", verb]).env("LC_ALL", "C").env("LANG", "C");
+    if let Some(dest) = dest {
+        command = command.arg("-C").arg(dest);
+    }
     let packed = match kind {
         Kind::Gzip => Some("-z"),
         Kind::Bzip => Some("-j"),
@@ -39,7 +42,8 @@ pub fn look(
     source: &Source,
     dest: &Path,
 ) -> Result<Contents, Failure> {
-    let list = command(args, kind, "--list", dest).arg("--quoting-style=literal");
+    // In a dry run the directory may be one that an earlier task would have made: tar need not see it.
+    let list = command(args, kind, "--list", None).arg("--quoting-style=literal");
     // Names are those that come out, not those that go in.
     let list = with_source(args, list.arg("--show-transformed-names"), source);
     let listed = ctx.sys.query(&source.feed(list.clone()))?;
@@ -50,7 +54,7 @@ pub fn look(
     let excluded = |name: &str| args.exclude.iter().flatten().any(|pattern| glob::matches(pattern, name));
     let names = out.lines().filter(|name| !name.is_empty() && !excluded(name));
     let files: Vec<String> = names.map(str::to_owned).collect();
-    let diff = with_source(args, command(args, kind, "--diff", dest), source);
+    let diff = with_source(args, command(args, kind, "--diff", Some(dest)), source);
     let compared = ctx.sys.query(&source.feed(diff))?;
     let root = ctx.sys.identity().uid == 0;
     let text = format!("{}\n{}", compared.err(), compared.out());
@@ -89,7 +93,7 @@ fn differs(args: &UnarchiveArgs, root: bool, line: &str) -> bool {
 
 /// The call that unpacks.
 pub fn extract(args: &UnarchiveArgs, kind: Kind, source: &Source, dest: &Path) -> Command {
-    let mut command = command(args, kind, "--extract", dest);
+    let mut command = command(args, kind, "--extract", Some(dest));
     if args.keep_newer {
         command = command.arg("--keep-newer-files");
     }

@@ -96,7 +96,13 @@ fn here(dry: bool, args: &Value) -> Done {
         (find("unarchive").unwrap().run)(args.as_object().unwrap(), &ctx).unwrap()
     };
     let (outcome, changed) = if dry {
-        let journal = Journal::new(Overlay::new(Local::inherit()));
+        let overlay = Overlay::new(Local::inherit());
+        let dest = std::path::Path::new(args["dest"].as_str().unwrap());
+        if overlay.stat(dest, true).unwrap().is_none() {
+            // As an earlier task of the dry run would have.
+            overlay.create_dir(dest, Some(0o755)).unwrap();
+        }
+        let journal = Journal::new(overlay);
         (call(&journal), changed(&journal.take()))
     } else {
         let journal = Journal::new(Local::inherit());
@@ -126,6 +132,8 @@ fn real_archives_come_out_once() {
     for (archive, into) in archives {
         let args =
             json!({"src": format!("{dir}/{archive}"), "dest": format!("{dir}/{into}"), "remote_src": true});
+        let later = json!({"src": args["src"], "dest": format!("{dir}/later"), "remote_src": true});
+        assert!(here(true, &later).changed, "into a directory that is not there yet");
         assert!(here(true, &args).changed);
         assert!(here(false, &args).changed);
         assert_eq!(sys.read(format!("{dir}/{into}/d/b c").as_ref()).unwrap(), b"b\n");
